@@ -161,12 +161,7 @@ unsafe fn block_product_on<S: Simd>(
                     };
                     let packed = a.column_stride != 1;
                     if packed {
-                        for p in 0..depth {
-                            for r in 0..rows {
-                                buffers.tile[p * TILE + r] =
-                                    *lhs.data.add(r * a.row_stride + p * a.column_stride);
-                            }
-                        }
+                        pack_tile(lhs.data, (a.row_stride, a.column_stride), rows, depth, &mut buffers.tile);
                         lhs = Lhs { data: buffers.tile.as_ptr(), stride: 0 };
                     }
                     for p0 in (0..columns).step_by(PANEL) {
@@ -236,6 +231,23 @@ unsafe fn pack_panels<S: Simd>(
                         *dst.add(p * PANEL + j) =
                             if j < width { *src.add(p * b.row_stride + j * b.column_stride) } else { 0.0 };
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Copies `rows <= 8` rows of the broadcast side to `[depth][8]`.
+#[inline(always)]
+unsafe fn pack_tile(src: *const f32, (rs, cs): (usize, usize), rows: usize, depth: usize, tile: &mut [f32]) {
+    for (p, out) in tile.chunks_exact_mut(TILE).take(depth).enumerate() {
+        // SAFETY: the caller vouches for `rows` rows of `depth` columns behind `src`.
+        unsafe {
+            if rs == 1 && rows == TILE {
+                std::ptr::copy_nonoverlapping(src.add(p * cs), out.as_mut_ptr(), TILE);
+            } else {
+                for (r, x) in out.iter_mut().take(rows).enumerate() {
+                    *x = *src.add(r * rs + p * cs);
                 }
             }
         }

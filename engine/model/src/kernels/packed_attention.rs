@@ -133,7 +133,8 @@ pub fn forward(heads: Heads<'_>, batch: &Packed, q: &[f32], k: &[f32], v: &[f32]
     Attended { out, log_sums }
 }
 
-/// Gradients of `q`, `k` and `v`, in the shapes given to [`forward`], for the gradient `d_out` of its `out`.
+/// Gradients of `q`, `k` and `v`, in the shapes given to [`forward`], for the gradient `d_out` of its `out`; the
+/// `out` and `log_sums` that it made are given back.
 ///
 /// # Panics
 /// When the slices do not fit the batch.
@@ -141,14 +142,14 @@ pub fn backward(
     heads: Heads<'_>,
     batch: &Packed,
     (q, k, v): (&[f32], &[f32], &[f32]),
-    attended: &Attended,
+    (out, log_sums): (&[f32], &[f32]),
     d_out: &[f32],
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let (mut d_q, mut d_k, mut d_v) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
-    assert_eq!(d_out.len(), attended.out.len(), "attention backward: shapes");
+    assert_eq!(d_out.len(), out.len(), "attention backward: shapes");
     let shared = (Shared::new(&mut d_q), Shared::new(&mut d_k), Shared::new(&mut d_v));
     for_tasks(heads, batch, |family, head| {
-        let task = Backward { heads, batch, head, q, k, v, attended, d_out };
+        let task = Backward { heads, batch, head, q, k, v, out, log_sums, d_out };
         task.run(&batch.segments[family.root..family.end], &shared);
     });
     (d_q, d_k, d_v)
@@ -162,7 +163,8 @@ struct Backward<'a> {
     q: &'a [f32],
     k: &'a [f32],
     v: &'a [f32],
-    attended: &'a Attended,
+    out: &'a [f32],
+    log_sums: &'a [f32],
     d_out: &'a [f32],
 }
 
@@ -222,9 +224,9 @@ impl Backward<'_> {
                     let query_head = head * g + r % g;
                     let row = &mut weights[r * width..(r + 1) * width];
                     scale_and_mask(row, batch.positions[token] as usize + 1, heads.scale);
-                    exp_shifted(row, self.attended.log_sums[token * heads.heads + query_head]);
+                    exp_shifted(row, self.log_sums[token * heads.heads + query_head]);
                     let at = token * q_width + query_head * dim;
-                    let dot: f32 = self.attended.out[at..at + dim]
+                    let dot: f32 = self.out[at..at + dim]
                         .iter()
                         .zip(&self.d_out[at..at + dim])
                         .map(|(a, b)| a * b)
@@ -432,7 +434,8 @@ mod tests {
             let ours: f64 =
                 attended.out.iter().zip(&weight).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
             assert!((ours - loss(heads, &batch, &q, &k, &v, &weight)).abs() < 1e-3);
-            let (d_q, d_k, d_v) = backward(heads, &batch, (&q, &k, &v), &attended, &weight);
+            let (d_q, d_k, d_v) =
+                backward(heads, &batch, (&q, &k, &v), (&attended.out, &attended.log_sums), &weight);
             for (which, grads) in [&d_q, &d_k, &d_v].into_iter().enumerate() {
                 for i in (0..grads.len()).step_by(grads.len() / 23 + 1) {
                     let eps = 1e-2f32;

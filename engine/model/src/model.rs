@@ -1,0 +1,214 @@
+//! A decoder-only language model: blocks over one store of parameters, with a training forward and (in [`crate::cached`])
+//! a cached one.
+
+use crate::blocks::{Attention, Mlp, Names};
+use crate::config::ModelConfig;
+use crate::hf;
+use crate::kernels::rope::RopeTable;
+use crate::logprobs::{Targets, TokenLogprobs, token_logprobs};
+use crate::ops::{self, AttentionShape};
+use crate::packed::Packed;
+use crate::params::{ParamId, Params};
+use crate::tape::{Tape, Var};
+use crate::tensor::{floats, tensor};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What goes wrong with a model.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A Hugging Face folder cannot be read or written.
+    #[error(transparent)]
+    Folder(#[from] hf::HfError),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// A model and its parameters.
+pub struct Model {
+    /// The architecture, as in `config.json`.
+    pub config: ModelConfig,
+    /// Defaults of sampling that travel with the model, as in `generation_config.json`.
+    pub generation: hf::GenerationConfig,
+    /// The one store that trainer and sampler share.
+    pub params: Params,
+    pub(crate) embedding: ParamId,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) norm: ParamId,
+    pub(crate) head: ParamId,
+}
+
+/// One layer: attention and MLP, each normalised before and added after.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub input_norm: ParamId,
+    pub attention: Attention,
+    pub post_norm: ParamId,
+    pub mlp: Mlp,
+}
+
+impl Model {
+    /// Puts a model together from parameters in the order of `config.parameter_names_and_shapes()`.
+    fn assemble(config: ModelConfig, generation: hf::GenerationConfig, params: Params) -> Self {
+        let names = Names(params.iter().enumerate().map(|(i, p)| (p.name.clone(), ParamId(i))).collect());
+        let rope = config
+            .rope
+            .is_some()
+            .then(|| Arc::new(RopeTable::new(config.max_position_embeddings, &config.inv_freq())));
+        let shape = AttentionShape {
+            heads: config.num_attention_heads,
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+            scale: (1.0 / (config.head_dim as f64).sqrt()) as f32,
+            rope,
+        };
+        let layers = (0..config.num_hidden_layers)
+            .map(|i| Layer {
+                input_norm: names.get(&format!("model.layers.{i}.input_layernorm.weight")),
+                attention: Attention::new(&names, &format!("model.layers.{i}.self_attn"), shape.clone()),
+                post_norm: names.get(&format!("model.layers.{i}.post_attention_layernorm.weight")),
+                mlp: Mlp::new(&names, &format!("model.layers.{i}.mlp"), config.intermediate_size),
+            })
+            .collect();
+        let embedding = names.get("model.embed_tokens.weight");
+        let head = if config.tie_word_embeddings { embedding } else { names.get("lm_head.weight") };
+        Model { layers, embedding, norm: names.get("model.norm.weight"), head, config, generation, params }
+    }
+
+    /// A model with weights drawn from a normal distribution of standard deviation `initializer_range` (norms are one);
+    /// the projections back into the residual stream are scaled by `1 / sqrt(2 * layers)` (Radford et al., GPT-2).
+    ///
+    /// # Errors
+    /// When memory for the parameters cannot be had.
+    pub fn random(config: ModelConfig, seed: u64) -> Result<Self, ModelError> {
+        let generation = hf::GenerationConfig::of_model(&config);
+        let mut params = Params::default();
+        let residual = 1.0 / (2.0 * config.num_hidden_layers as f64).sqrt();
+        for (i, (name, shape)) in config.parameter_names_and_shapes().into_iter().enumerate() {
+            let size = shape.iter().product();
+            let back = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+            let std = config.initializer_range * if back { residual } else { 1.0 };
+            let data = if shape.len() == 1 { vec![1.0; size] } else { normal(size, std, seed, i as u64) };
+            params.push(name, tensor(data, shape)?);
+        }
+        Ok(Self::assemble(config, generation, params))
+    }
+
+    /// Reads a Hugging Face folder.
+    ///
+    /// # Errors
+    /// When the folder's files are missing, malformed or do not fit each other.
+    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        let config = ModelConfig::read(folder).map_err(hf::HfError::from)?;
+        let mut values: std::collections::BTreeMap<String, Vec<f32>> = Default::default();
+        hf::read_weights(folder, &config, &mut |name, data, _| {
+            values.insert(name.to_owned(), data);
+            Ok(())
+        })?;
+        let mut params = Params::default();
+        for (name, shape) in config.parameter_names_and_shapes() {
+            let data = values.remove(&name).unwrap_or_default();
+            params.push(name, tensor(data, shape)?);
+        }
+        let generation = hf::GenerationConfig::read(folder, &config)?;
+        Ok(Self::assemble(config, generation, params))
+    }
+
+    /// Writes `config.json`, the weights and `generation_config.json` as a Hugging Face folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        let held = self.params.iter().map(|p| floats(&p.value)).collect::<candle_core::Result<Vec<_>>>()?;
+        let tensors = self.params.iter().zip(&held);
+        let tensors = tensors.map(|(p, data)| (p.name.clone(), p.value.dims().to_vec(), &**data));
+        Ok(hf::write_folder(folder, &self.config, tensors, &self.generation, hf::SHARD_BYTES)?)
+    }
+
+    /// A model over a copy of the parameters: later updates of one do not show in the other.
+    ///
+    /// # Errors
+    /// When memory for the copy cannot be had.
+    pub fn snapshot(&self) -> Result<Self, ModelError> {
+        Ok(Self::assemble(self.config.clone(), self.generation.clone(), self.params.snapshot()?))
+    }
+
+    /// Final hidden states of a packed batch, after the last norm: `[tokens, hidden]`.
+    ///
+    /// # Errors
+    /// When an id is outside the vocabulary or a sequence longer than the context.
+    pub fn forward(&self, tape: &Tape, batch: &Arc<Packed>) -> candle_core::Result<Var> {
+        if let Some(position) =
+            batch.positions.iter().find(|p| **p as usize >= self.config.max_position_embeddings)
+        {
+            let context = self.config.max_position_embeddings;
+            candle_core::bail!("position {position} is outside the context of {context} tokens");
+        }
+        let (params, eps) = (&self.params, self.config.rms_norm_eps as f32);
+        let mut x = ops::embedding(tape, params, self.embedding, &batch.ids)?;
+        for layer in &self.layers {
+            let normed = ops::rms_norm(tape, params, layer.input_norm, &x, eps)?;
+            x = ops::add(tape, &x, &layer.attention.forward(tape, params, batch, &normed)?)?;
+            let normed = ops::rms_norm(tape, params, layer.post_norm, &x, eps)?;
+            x = ops::add(tape, &x, &layer.mlp.forward(tape, params, &normed)?)?;
+        }
+        ops::rms_norm(tape, params, self.norm, &x, eps)
+    }
+
+    /// Log-probabilities of chosen tokens of a packed batch at a temperature.
+    ///
+    /// # Errors
+    /// As for [`Model::forward`] and [`token_logprobs`].
+    pub fn token_logprobs(
+        &self,
+        tape: &Tape,
+        batch: &Arc<Packed>,
+        targets: Targets,
+        temperature: f32,
+    ) -> candle_core::Result<TokenLogprobs> {
+        let hidden = self.forward(tape, batch)?;
+        token_logprobs(tape, &self.params, self.head, &hidden, targets, temperature)
+    }
+
+    /// Log-probability of each id given those before it, at temperature 1; the first has none.
+    ///
+    /// # Errors
+    /// As for [`Model::forward`].
+    pub fn logprobs(&self, ids: &[u32]) -> Result<Vec<Option<f32>>, ModelError> {
+        if ids.len() < 2 {
+            return Ok(vec![None; ids.len()]);
+        }
+        let mut batch = Packed::new();
+        batch.push(ids);
+        let targets = Targets { rows: (0..ids.len() as u32 - 1).collect(), ids: ids[1..].to_vec() };
+        let scored = self.token_logprobs(&Tape::idle(), &Arc::new(batch), targets, 1.0)?;
+        let logprobs = floats(&scored.logprobs.value)?;
+        Ok(std::iter::once(None).chain(logprobs.iter().copied().map(Some)).collect())
+    }
+}
+
+/// Normal numbers by Box-Muller over SplitMix64, keyed by `(seed, stream)`.
+fn normal(count: usize, std: f64, seed: u64, stream: u64) -> Vec<f32> {
+    let mut state = mix(seed ^ mix(stream.wrapping_add(1)));
+    let mut uniform = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        (mix(state) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..count.div_ceil(2))
+        .flat_map(|_| {
+            let radius = (-2.0 * (1.0 - uniform()).ln()).sqrt() * std;
+            let angle = std::f64::consts::TAU * uniform();
+            [radius * angle.cos(), radius * angle.sin()]
+        })
+        .take(count)
+        .map(|x| x as f32)
+        .collect()
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

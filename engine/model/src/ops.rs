@@ -1,0 +1,229 @@
+//! The differentiable operations that models are made of, each a forward over kernels and its backward on the tape.
+//!
+//! Activations are `[tokens, width]`, f32, row-major. Shapes are the callers' business (blocks build them from a checked
+//! configuration); a mismatch panics in the kernels.
+
+use crate::kernels::gemm::{View, gemm};
+use crate::kernels::packed_attention::{self, Heads};
+use crate::kernels::rope::RopeTable;
+use crate::kernels::{elementwise, for_row_blocks, norm};
+use crate::packed::Packed;
+use crate::params::{ParamId, Params};
+use crate::tape::{Tape, Var};
+use crate::tensor::{floats, tensor};
+use candle_core::Result;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Rows of the embedding matrix `[vocab, hidden]`: `[tokens, hidden]`.
+///
+/// # Errors
+/// When an id is outside the vocabulary.
+pub fn embedding(tape: &Tape, params: &Params, weight: ParamId, ids: &[u32]) -> Result<Var> {
+    let table = &params.get(weight).value;
+    let (vocab, width) = table.dims2()?;
+    if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
+        candle_core::bail!("token id {id} is outside the vocabulary of {vocab}");
+    }
+    let rows = floats(table)?;
+    let mut out = Vec::with_capacity(ids.len() * width);
+    for id in ids {
+        out.extend_from_slice(&rows[*id as usize * width..(*id as usize + 1) * width]);
+    }
+    let ids = ids.to_vec();
+    Ok(tape.record(tensor(out, (ids.len(), width))?, move |grad, grads| {
+        grads.params.accumulate(weight, |sum| {
+            for (id, row) in ids.iter().zip(grad.chunks_exact(width)) {
+                for (s, g) in sum[*id as usize * width..].iter_mut().zip(row) {
+                    *s += g;
+                }
+            }
+        })
+    }))
+}
+
+/// Root-mean-square normalisation of each row, times `weight` (`[width]`).
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn rms_norm(tape: &Tape, params: &Params, weight: ParamId, x: &Var, eps: f32) -> Result<Var> {
+    let (rows, width) = x.value.dims2()?;
+    let w = params.get(weight).value.clone();
+    let mut out = vec![0.0; rows * width];
+    let mut factors = vec![0.0; rows];
+    {
+        let (x, w) = (floats(&x.value)?, floats(&w)?);
+        let per = rows.div_ceil(rayon::current_num_threads() * 4).max(64);
+        out.par_chunks_mut(per * width).zip(factors.par_chunks_mut(per)).enumerate().for_each(
+            |(i, (out, factors))| {
+                for (r, (row, factor)) in out.chunks_exact_mut(width).zip(factors).enumerate() {
+                    let at = (i * per + r) * width;
+                    *factor = norm::rms_norm(&x[at..at + width], &w, eps, row);
+                }
+            },
+        );
+    }
+    let x = x.clone();
+    Ok(tape.record(tensor(out, (rows, width))?, move |grad, grads| {
+        let (values, w) = (floats(&x.value)?, floats(&w)?);
+        // a fixed number of row blocks, so that the sums do not depend on the number of threads
+        let per = rows.div_ceil(16);
+        let mut sums = vec![0.0; 16 * width];
+        grads.write(&x, |d_x, _| {
+            d_x.par_chunks_mut(per * width).zip(sums.par_chunks_mut(width)).enumerate().for_each(
+                |(i, (d_x, d_w))| {
+                    for (r, d_x) in d_x.chunks_exact_mut(width).enumerate() {
+                        let row = i * per + r;
+                        let at = row * width..(row + 1) * width;
+                        norm::rms_norm_backward(&values[at.clone()], &w, factors[row], &grad[at], d_x, d_w);
+                    }
+                },
+            );
+        });
+        grads.params.accumulate(weight, |d_w| {
+            for part in sums.chunks_exact(width) {
+                elementwise::add_assign(d_w, part);
+            }
+        })
+    }))
+}
+
+/// `x * weight^T`: `[tokens, in]` by a weight of `[out, in]` gives `[tokens, out]`.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn linear(tape: &Tape, params: &Params, weight: ParamId, x: &Var) -> Result<Var> {
+    let w = params.get(weight).value.clone();
+    let (rows, inputs) = x.value.dims2()?;
+    let outputs = w.dim(0)?;
+    let mut out = vec![0.0; rows * outputs];
+    gemm(
+        (rows, outputs, inputs),
+        View::rows(&floats(&x.value)?, inputs),
+        View::rows(&floats(&w)?, inputs).t(),
+        &mut out,
+        false,
+    );
+    let x = x.clone();
+    Ok(tape.record(tensor(out, (rows, outputs))?, move |grad, grads| {
+        let grad = View::rows(&grad, outputs);
+        let weights = floats(&w)?;
+        grads.write(&x, |d_x, add| {
+            gemm((rows, inputs, outputs), grad, View::rows(&weights, inputs), d_x, add);
+        });
+        let values = floats(&x.value)?;
+        grads.params.accumulate(weight, |d_w| {
+            gemm((outputs, inputs, rows), grad.t(), View::rows(&values, inputs), d_w, true);
+        })
+    }))
+}
+
+/// `a + b`, of the same shape.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn add(tape: &Tape, a: &Var, b: &Var) -> Result<Var> {
+    let mut out = floats(&a.value)?.to_vec();
+    elementwise::add_assign(&mut out, &floats(&b.value)?);
+    let inputs = (a.clone(), b.clone());
+    Ok(tape.record(tensor(out, a.value.shape())?, move |grad, grads| {
+        grads.give(&inputs.0, grad.clone());
+        grads.give(&inputs.1, grad);
+        Ok(())
+    }))
+}
+
+/// `silu(gate) * up`, of the same shape.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn swiglu(tape: &Tape, gate: &Var, up: &Var) -> Result<Var> {
+    let mut out = vec![0.0; gate.value.elem_count()];
+    {
+        let (gate, up) = (floats(&gate.value)?, floats(&up.value)?);
+        for_row_blocks(&mut out, 16, |first, block| {
+            let at = first * 16..first * 16 + block.len();
+            elementwise::swiglu(&gate[at.clone()], &up[at], block);
+        });
+    }
+    let inputs = (gate.clone(), up.clone());
+    Ok(tape.record(tensor(out, gate.value.shape())?, move |grad, grads| {
+        let (mut d_gate, mut d_up) = (vec![0.0; grad.len()], vec![0.0; grad.len()]);
+        {
+            let (gate, up) = (floats(&inputs.0.value)?, floats(&inputs.1.value)?);
+            const PART: usize = 16 * 1024;
+            d_gate.par_chunks_mut(PART).zip(d_up.par_chunks_mut(PART)).enumerate().for_each(
+                |(i, (d_gate, d_up))| {
+                    let at = i * PART..i * PART + d_up.len();
+                    elementwise::swiglu_backward(&gate[at.clone()], &up[at.clone()], &grad[at], d_gate, d_up);
+                },
+            );
+        }
+        grads.give(&inputs.0, d_gate);
+        grads.give(&inputs.1, d_up);
+        Ok(())
+    }))
+}
+
+/// The shape of an attention layer, with its rotary table shared between layers.
+#[derive(Clone, Debug)]
+pub struct AttentionShape {
+    /// Query heads.
+    pub heads: usize,
+    /// Key-value heads; a divisor of `heads`.
+    pub kv_heads: usize,
+    /// Components of a head.
+    pub head_dim: usize,
+    /// Factor on the scores.
+    pub scale: f32,
+    /// Rotary embedding, if the layer has one.
+    pub rope: Option<Arc<RopeTable>>,
+}
+
+impl AttentionShape {
+    pub(crate) fn heads(&self) -> Heads<'_> {
+        Heads {
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            scale: self.scale,
+            rope: self.rope.as_deref(),
+        }
+    }
+}
+
+/// Causal attention within the segments of `batch`; `q` is `[tokens, heads * head_dim]`, `k` and `v` are
+/// `[tokens, kv_heads * head_dim]`, before rotation. The result has the shape of `q`.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn attention(
+    tape: &Tape,
+    shape: &AttentionShape,
+    batch: &Arc<Packed>,
+    q: &Var,
+    k: &Var,
+    v: &Var,
+) -> Result<Var> {
+    let attended = packed_attention::forward(
+        shape.heads(),
+        batch,
+        &floats(&q.value)?,
+        &floats(&k.value)?,
+        &floats(&v.value)?,
+    );
+    let packed_attention::Attended { out, log_sums } = attended;
+    let out = tensor(out, q.value.shape())?;
+    let (shape, batch, q, k, v, kept) =
+        (shape.clone(), batch.clone(), q.clone(), k.clone(), v.clone(), out.clone());
+    Ok(tape.record(out, move |grad, grads| {
+        let inputs = (floats(&q.value)?, floats(&k.value)?, floats(&v.value)?);
+        let inputs = (&*inputs.0, &*inputs.1, &*inputs.2);
+        let (d_q, d_k, d_v) =
+            packed_attention::backward(shape.heads(), &batch, inputs, (&floats(&kept)?, &log_sums), &grad);
+        grads.give(&q, d_q);
+        grads.give(&k, d_k);
+        grads.give(&v, d_v);
+        Ok(())
+    }))
+}
