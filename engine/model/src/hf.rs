@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::config::{ConfigError, Dtype, ModelConfig};
 pub use durable::write_durably;
 pub use generation::GenerationConfig;
-pub use weights::{SHARD_BYTES, read_weights};
+pub use weights::{EachTensor, SHARD_BYTES, read_weights};
 
 /// Why a model folder cannot be read or written.
 #[derive(Debug, Error)]
@@ -134,7 +134,7 @@ pub fn write_folder<'a>(
 ) -> Result<(), HfError> {
     std::fs::create_dir_all(folder).map_err(HfError::io(folder, "making the folder"))?;
     let stored = ModelConfig { dtype: Dtype::F32, ..config.clone() };
-    weights::write_weights(folder, &stored, tensors.into_iter().collect(), shard_bytes)?;
+    weights::write_weights(folder, &stored, tensors.into_iter(), shard_bytes)?;
     generation.write(folder)?;
     write_durably(&folder.join("config.json"), pretty(&Value::Object(stored.to_json())).as_bytes())
 }

@@ -94,17 +94,16 @@ impl Shard {
     }
 }
 
+/// What takes each tensor: its name, f32 data and shape.
+pub type EachTensor<'a> = dyn FnMut(&str, Vec<f32>, &[usize]) -> Result<(), HfError> + 'a;
+
 /// Reads the weights in `folder` and gives each of the config's parameters to `each` as (name, f32 data, shape), in
 /// the order of [`ModelConfig::parameter_names_and_shapes`].
 ///
 /// bf16 and f16 are widened. All names and shapes are checked before the first call. A tied `lm_head.weight` may be
 /// in the files or not, and `rotary_emb.inv_freq` of old checkpoints is passed over. An error of `each` ends the
 /// reading and is returned.
-pub fn read_weights(
-    folder: &Path,
-    config: &ModelConfig,
-    each: &mut dyn FnMut(&str, Vec<f32>, &[usize]) -> Result<(), HfError>,
-) -> Result<(), HfError> {
+pub fn read_weights(folder: &Path, config: &ModelConfig, each: &mut EachTensor<'_>) -> Result<(), HfError> {
     let (named_by, mut shards) = open_shards(folder)?;
     let places = locate(&named_by, &shards, config)?;
     for (name, shape, place) in places {
@@ -208,13 +207,14 @@ fn locate(
     }
 }
 
+/// Name, shape, numbers.
 type Tensor<'a> = (String, Vec<usize>, &'a [f32]);
 
-/// Writes `tensors` as f32 to one file or to shards, then removes the files of an earlier write.
-pub(super) fn write_weights(
+/// Writes `tensors` as f32 to one file or to shards, then removes the weights of an earlier write.
+pub(super) fn write_weights<'a>(
     folder: &Path,
     config: &ModelConfig,
-    tensors: Vec<Tensor<'_>>,
+    tensors: impl Iterator<Item = Tensor<'a>>,
     shard_bytes: usize,
 ) -> Result<(), HfError> {
     let tensors = in_order(folder, config, tensors)?;
@@ -230,7 +230,7 @@ pub(super) fn write_weights(
             let name = format!("model-{:05}-of-{:05}.safetensors", number + 1, shards.len());
             write_file(&folder.join(&name), shard)?;
             for (tensor, _, data) in shard {
-                total += size_of_val::<[f32]>(data);
+                total += size_of_val(*data);
                 weight_map.insert(tensor.clone(), json!(name));
             }
             kept.insert(name);
@@ -246,7 +246,7 @@ pub(super) fn write_weights(
 fn in_order<'a>(
     folder: &Path,
     config: &ModelConfig,
-    tensors: Vec<Tensor<'a>>,
+    tensors: impl Iterator<Item = Tensor<'a>>,
 ) -> Result<Vec<Tensor<'a>>, HfError> {
     let error = |problem: String| HfError::Tensors { folder: folder.to_path_buf(), problem };
     let mut given = BTreeMap::new();
@@ -254,9 +254,10 @@ fn in_order<'a>(
         if data.len() != shape.iter().product::<usize>() {
             return Err(error(format!("`{name}` {shape:?} comes with {} numbers", data.len())));
         }
-        if given.insert(name.clone(), (shape, data)).is_some() {
+        if given.contains_key(&name) {
             return Err(error(format!("`{name}` is given twice")));
         }
+        given.insert(name, (shape, data));
     }
     let mut ordered = Vec::with_capacity(given.len());
     for (name, expected) in config.parameter_names_and_shapes() {
@@ -279,7 +280,7 @@ fn cut(tensors: Vec<Tensor<'_>>, shard_bytes: usize) -> Vec<Vec<Tensor<'_>>> {
     let mut shards: Vec<Vec<Tensor<'_>>> = Vec::new();
     let mut room = 0;
     for tensor in tensors {
-        let size = size_of_val::<[f32]>(tensor.2);
+        let size = size_of_val(tensor.2);
         match shards.last_mut() {
             Some(shard) if size <= room => {
                 room -= size;
@@ -299,7 +300,7 @@ fn write_file(path: &Path, tensors: &[Tensor<'_>]) -> Result<(), HfError> {
     let mut offset = 0;
     let mut infos = Vec::with_capacity(tensors.len());
     for (name, shape, data) in tensors {
-        let end = offset + size_of_val::<[f32]>(data);
+        let end = offset + size_of_val(*data);
         let info = TensorInfo { dtype: StoredDtype::F32, shape: shape.clone(), data_offsets: (offset, end) };
         infos.push((name.clone(), info));
         offset = end;
