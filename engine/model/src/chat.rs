@@ -139,10 +139,7 @@ impl ChatTemplate {
         let mut variables: BTreeMap<&str, Value> =
             self.special.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str()))).collect();
         let turns = messages.iter().map(|turn| {
-            Value::from_iter([
-                ("role", Value::from(turn.role.as_str())),
-                ("content", Value::from(turn.content.as_str())),
-            ])
+            Value::from_pairs([("role", turn.role.as_str()), ("content", turn.content.as_str())])
         });
         variables.insert("messages", turns.collect::<Vec<_>>().into());
         // Transformers passes these always; templates ask whether they are none.
@@ -150,7 +147,7 @@ impl ChatTemplate {
         variables.insert("documents", Value::from(()));
         variables.insert("add_generation_prompt", Value::from(add_generation_prompt));
         let template = self.environment.get_template(NAME).map_err(refused)?;
-        template.render(Value::from_iter(variables)).map_err(refused)
+        template.render(Value::from_pairs(variables)).map_err(refused)
     }
 }
 

@@ -1,0 +1,252 @@
+//! Reading and writing `config.json`: both spellings, and an error that names whatever would change the model.
+
+use std::path::{Path, PathBuf};
+
+use rlvr_model::config::{ConfigError, Dtype, Llama3, ModelConfig, Rope};
+use serde_json::{Map, Value, json};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/llama").join(name)
+}
+
+/// A valid config with `changes` over it.
+fn fields(changes: Value) -> Map<String, Value> {
+    let mut fields = json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 64, "hidden_size": 48,
+        "intermediate_size": 100, "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 3,
+        "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
+    })
+    .as_object()
+    .unwrap()
+    .clone();
+    fields.extend(changes.as_object().unwrap().clone());
+    fields
+}
+
+fn read(changes: Value) -> Result<ModelConfig, ConfigError> {
+    ModelConfig::from_json(&fields(changes))
+}
+
+/// The field and the message of a refusal.
+fn refusal(changes: Value) -> (String, String) {
+    match read(changes.clone()) {
+        Err(ConfigError::Field { field, problem, .. }) => (field, problem),
+        other => panic!("{changes} gave {other:?}"),
+    }
+}
+
+#[test]
+fn both_spellings_of_the_rotary_embedding_read_alike() {
+    let scaling = json!({ "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                          "original_max_position_embeddings": 64 });
+    let with = |more: Value| {
+        let mut all = scaling.as_object().unwrap().clone();
+        all.extend(more.as_object().unwrap().clone());
+        all
+    };
+    let old =
+        read(json!({ "rope_theta": 5e5, "rope_scaling": with(json!({ "rope_type": "llama3" })) })).unwrap();
+    let oldest =
+        read(json!({ "rope_theta": 5e5, "rope_scaling": with(json!({ "type": "llama3" })) })).unwrap();
+    let new = read(json!({ "rope_theta": null,
+                           "rope_parameters": with(json!({ "rope_type": "llama3", "rope_theta": 5e5 })) }))
+    .unwrap();
+    let expected = Rope {
+        theta: 5e5,
+        scaling: Some(Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 64,
+        }),
+    };
+    assert_eq!(new.rope, Some(expected));
+    assert_eq!(old, new);
+    assert_eq!(oldest, new);
+}
+
+#[test]
+fn two_spellings_that_contradict_each_other_are_refused() {
+    let (field, problem) = refusal(json!({ "rope_theta": 5e5, "rope_scaling": { "rope_type": "default" },
+                                           "rope_parameters": { "rope_type": "default", "rope_theta": 1e4 } }));
+    assert_eq!(field, "rope_parameters");
+    assert!(problem.contains("rope_scaling"), "{problem}");
+    let (field, problem) = refusal(json!({ "dtype": "float32", "torch_dtype": "bfloat16" }));
+    assert_eq!(field, "dtype");
+    assert!(problem.contains("torch_dtype"), "{problem}");
+    let (field, _) = refusal(json!({ "model_type": "mistral" }));
+    assert_eq!(field, "model_type");
+}
+
+#[test]
+fn absent_fields_take_the_defaults_of_transformers() {
+    let mut bare = fields(json!({}));
+    for field in [
+        "num_key_value_heads",
+        "rope_theta",
+        "tie_word_embeddings",
+        "rms_norm_eps",
+        "architectures",
+        "model_type",
+    ] {
+        bare.remove(field);
+    }
+    let config = ModelConfig::from_json(&bare).unwrap();
+    assert_eq!((config.num_key_value_heads, config.head_dim), (6, 8));
+    assert_eq!(config.rope, Some(Rope { theta: 10_000.0, scaling: None }));
+    assert!(!config.tie_word_embeddings);
+    assert_eq!((config.bos_token_id, config.eos_token_id, config.pad_token_id), (Some(1), vec![2], None));
+    assert_eq!(config.dtype, Dtype::F32);
+}
+
+#[test]
+fn end_ids_may_be_one_several_or_none() {
+    assert_eq!(read(json!({ "eos_token_id": 7 })).unwrap().eos_token_id, [7]);
+    assert_eq!(read(json!({ "eos_token_id": [7, 9, 11] })).unwrap().eos_token_id, [7, 9, 11]);
+    assert_eq!(read(json!({ "eos_token_id": null })).unwrap().eos_token_id, [0; 0]);
+    assert_eq!(read(json!({ "pad_token_id": -1 })).unwrap().pad_token_id, None);
+}
+
+#[test]
+fn every_field_that_would_change_the_computation_is_refused_by_name() {
+    for (changes, field, shown) in [
+        (json!({ "hidden_act": "gelu" }), "hidden_act", "gelu"),
+        (json!({ "attention_bias": true }), "attention_bias", "true"),
+        (json!({ "mlp_bias": true }), "mlp_bias", "true"),
+        (json!({ "attention_dropout": 0.1 }), "attention_dropout", "0.1"),
+        (json!({ "pretraining_tp": 2 }), "pretraining_tp", "2"),
+        (json!({ "sliding_window": 4096 }), "sliding_window", "4096"),
+        (json!({ "quantization_config": { "bits": 4 } }), "quantization_config", "bits"),
+        (json!({ "partial_rotary_factor": 0.5 }), "partial_rotary_factor", "0.5"),
+        (json!({ "rope_interleaved": true }), "rope_interleaved", "true"),
+        (json!({ "logits_scaling": 8.0 }), "logits_scaling", "8.0"),
+        (json!({ "rope_scaling": { "rope_type": "yarn", "factor": 4.0 } }), "rope_scaling.rope_type", "yarn"),
+        (json!({ "rope_scaling": { "type": "linear", "factor": 4.0 } }), "rope_scaling.type", "linear"),
+        (
+            json!({ "rope_parameters": { "rope_type": "default", "attention_factor": 2.0 } }),
+            "rope_parameters.attention_factor",
+            "2.0",
+        ),
+        (json!({ "architectures": ["Qwen3ForCausalLM"] }), "architectures", "Qwen3ForCausalLM"),
+        (json!({ "dtype": "float8_e4m3fn" }), "dtype", "float8_e4m3fn"),
+    ] {
+        let (found, problem) = refusal(changes);
+        assert_eq!(found, field);
+        assert!(problem.contains(shown), "{field}: {problem}");
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_each_other_are_refused_by_name() {
+    for (changes, field) in [
+        (json!({ "hidden_size": 50 }), "hidden_size"),
+        (json!({ "num_key_value_heads": 4 }), "num_key_value_heads"),
+        (json!({ "num_key_value_heads": 0 }), "num_key_value_heads"),
+        (json!({ "num_attention_heads": 0 }), "num_attention_heads"),
+        (json!({ "head_dim": 7 }), "head_dim"),
+        (json!({ "vocab_size": "64" }), "vocab_size"),
+        (json!({ "vocab_size": -1 }), "vocab_size"),
+        (json!({ "vocab_size": null }), "vocab_size"),
+        (json!({ "intermediate_size": 1_u64 << 62 }), "intermediate_size"),
+        (json!({ "num_hidden_layers": 1_000_000 }), "num_hidden_layers"),
+        (json!({ "rms_norm_eps": 0.0 }), "rms_norm_eps"),
+        (json!({ "rope_theta": -1.0 }), "rope_theta"),
+        (
+            json!({ "rope_scaling": { "rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4 } }),
+            "rope_parameters.high_freq_factor",
+        ),
+        (json!({ "rope_scaling": { "rope_type": "llama3", "low_freq_factor": 1 } }), "rope_scaling.factor"),
+    ] {
+        assert_eq!(refusal(changes).0, field);
+    }
+}
+
+#[test]
+fn fields_that_change_nothing_are_accepted() {
+    read(json!({
+        "use_cache": false, "initializer_range": 0.1, "pretraining_tp": 1, "transformers_version": "4.45.0",
+        "_name_or_path": "x", "hidden_act": "silu", "attention_bias": false, "rope_scaling": null,
+        "is_llama_config": true, "rope_interleaved": false, "torch_dtype": "bfloat16", "sliding_window": null,
+        "transformers.js_config": { "dtype": "q4" }, "some_new_field": null,
+    }))
+    .unwrap();
+}
+
+#[test]
+fn a_refusal_names_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let text = serde_json::to_string_pretty(&fields(json!({ "hidden_act": "relu" }))).unwrap();
+    let line = text.lines().position(|line| line.contains("hidden_act")).unwrap() + 1;
+    std::fs::write(&path, text).unwrap();
+    let message = ModelConfig::read(folder.path()).unwrap_err().to_string();
+    assert!(
+        message.starts_with(&format!("{}:{line}: `hidden_act` is \"relu\"", path.display())),
+        "{message}"
+    );
+
+    std::fs::write(&path, "{\n \"vocab_size\": 3,,\n}").unwrap();
+    let message = ModelConfig::read(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("config.json") && message.contains("line 2"), "{message}");
+
+    std::fs::write(&path, "{}").unwrap();
+    let message = ModelConfig::read(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("`model_type` is missing"), "{message}");
+
+    let message = ModelConfig::read(&folder.path().join("absent")).unwrap_err().to_string();
+    assert!(message.contains("absent/config.json"), "{message}");
+}
+
+#[test]
+fn what_is_written_reads_back_the_same_and_carries_both_spellings() {
+    for name in ["tied_gqa", "untied_mha", "wide_heads", "llama3_rope", "sharded_bf16", "old_config_f16"] {
+        let config = ModelConfig::read(&fixture(name)).unwrap();
+        let written = config.to_json();
+        assert_eq!(ModelConfig::from_json(&written).unwrap(), config, "{name}");
+        for field in ["rope_theta", "rope_scaling", "rope_parameters", "dtype", "torch_dtype"] {
+            assert!(written.contains_key(field), "{name}: {field}");
+        }
+        // Each spelling suffices alone.
+        for dropped in
+            [["rope_theta", "rope_scaling", "torch_dtype"], ["rope_parameters", "dtype", "use_cache"]]
+        {
+            let mut alone = written.clone();
+            alone.retain(|field, _| !dropped.contains(&field.as_str()));
+            assert_eq!(ModelConfig::from_json(&alone).unwrap(), config, "{name} without {dropped:?}");
+        }
+    }
+}
+
+#[test]
+fn rotary_frequencies_are_those_of_transformers() {
+    for name in ["tied_gqa", "wide_heads", "llama3_rope", "old_config_f16"] {
+        let found = ModelConfig::read(&fixture(name)).unwrap().inv_freq();
+        let file = candle_core::safetensors::load(
+            fixture(name).join("expected.safetensors"),
+            &candle_core::Device::Cpu,
+        );
+        let expected = file.unwrap()["inv_freq"].to_vec1::<f32>().unwrap();
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for (found, expected) in found.iter().zip(&expected) {
+            // Transformers computes in f32: a few units in the last place.
+            let relative = (found / f64::from(*expected) - 1.0).abs();
+            assert!(relative < 1e-6, "{name}: {found} against {expected}");
+        }
+    }
+}
+
+#[test]
+fn parameters_are_the_tensors_that_transformers_saves() {
+    for name in ["tied_gqa", "untied_mha", "wide_heads", "llama3_rope"] {
+        let config = ModelConfig::read(&fixture(name)).unwrap();
+        let file = std::fs::read(fixture(name).join("model.safetensors")).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&file).unwrap();
+        let listed = config.parameter_names_and_shapes();
+        assert_eq!(listed.len(), file.len(), "{name}");
+        for (tensor, shape) in &listed {
+            assert_eq!(file.tensor(tensor).unwrap().shape(), shape, "{name}: {tensor}");
+        }
+        let numbers: usize = file.iter().map(|(_, tensor)| tensor.data().len() / 4).sum();
+        assert_eq!(config.parameters(), numbers, "{name}");
+    }
+}
