@@ -56,7 +56,7 @@ impl KlConfig {
         Err(InvalidSetting {
             field: "kl.coefficient",
             value: self.coefficient,
-            expected: "a finite number, 0 or more",
+            expected: "a finite number, 0 or more".to_owned(),
         })
     }
 }

@@ -55,7 +55,7 @@ pub struct InvalidSetting {
     /// The value that was given.
     pub value: f64,
     /// What would be right, in words.
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 /// The larger of two values, NaN if either is: a NaN in a batch must reach the metric that stops the run.

@@ -43,11 +43,19 @@ impl PolicyLossConfig {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         if !(0.0..=1.0).contains(&self.clip_low) {
             let expected = "between 0 and 1: the ratio is held above 1 - clip_low";
-            return Err(InvalidSetting { field: "clip_low", value: self.clip_low, expected });
+            return Err(InvalidSetting {
+                field: "clip_low",
+                value: self.clip_low,
+                expected: expected.to_owned(),
+            });
         }
         if !(self.clip_high.is_finite() && self.clip_high >= 0.0) {
             let expected = "a finite number, 0 or more: the ratio is held below 1 + clip_high";
-            return Err(InvalidSetting { field: "clip_high", value: self.clip_high, expected });
+            return Err(InvalidSetting {
+                field: "clip_high",
+                value: self.clip_high,
+                expected: expected.to_owned(),
+            });
         }
         self.kl.map_or(Ok(()), |kl| kl.check())
     }
