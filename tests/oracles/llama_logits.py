@@ -85,7 +85,7 @@ def expected(model, length):
     loss = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:])
     loss.backward()
     numbers = {"input_ids": ids[0], "logits": logits[0].detach(), "loss": loss.detach().reshape(1)}
-    numbers |= {f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()}
+    numbers |= {f"grad.{name}": parameter.grad.clone() for name, parameter in model.named_parameters()}
     numbers["inv_freq"] = model.model.rotary_emb.inv_freq
     prefill = length // 3
     with torch.no_grad():
