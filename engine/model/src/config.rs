@@ -5,7 +5,7 @@
 //! readers agree. Every field of the file is accounted for: it is used, known to change nothing, or an error that
 //! names it. A field that is silently ignored would train another model than the one on disk.
 //!
-//! An architecture is one function that reads its fields ([`Architecture::read`]) and one list of blocks
+//! An architecture is one function that reads its fields (`Architecture::read`) and one list of blocks
 //! ([`ModelConfig::parameter_names_and_shapes`]); families are told apart there and nowhere else.
 
 mod fields;
@@ -189,7 +189,7 @@ impl Dtype {
 /// });
 /// let config = ModelConfig::from_json(fields.as_object().unwrap())?;
 /// assert_eq!(config.head_dim, 16);
-/// assert_eq!(config.parameters(), 92_736);
+/// assert_eq!(config.parameters(), 92_672);
 /// # Ok::<(), rlvr_model::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -250,3 +250,46 @@ fn parameters_are_the_tensors_that_transformers_saves() {
         assert_eq!(config.parameters(), numbers, "{name}");
     }
 }
+
+#[test]
+fn published_models_have_their_published_number_of_parameters() {
+    let llama = |more: Value| {
+        let mut fields = json!({
+            "architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+            "hidden_act": "silu", "initializer_range": 0.02, "mlp_bias": false, "model_type": "llama",
+            "pretraining_tp": 1, "rms_norm_eps": 1e-5, "torch_dtype": "bfloat16", "use_cache": true,
+            "transformers_version": "4.45.0.dev0",
+        })
+        .as_object()
+        .unwrap()
+        .clone();
+        fields.extend(more.as_object().unwrap().clone());
+        ModelConfig::from_json(&fields).unwrap().parameters()
+    };
+    let scaling = |factor: f64| {
+        json!({ "factor": factor, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                "original_max_position_embeddings": 8192, "rope_type": "llama3" })
+    };
+    // Llama-3.1-8B, Llama-3.2-1B and SmolLM2-135M, from their config.json and their model cards.
+    let count = llama(json!({
+        "bos_token_id": 128000, "eos_token_id": [128001, 128008, 128009], "hidden_size": 4096,
+        "intermediate_size": 14336, "max_position_embeddings": 131072, "num_attention_heads": 32,
+        "num_hidden_layers": 32, "num_key_value_heads": 8, "rope_scaling": scaling(8.0), "rope_theta": 500000.0,
+        "tie_word_embeddings": false, "vocab_size": 128256,
+    }));
+    assert_eq!(count, 8_030_261_248);
+    let count = llama(json!({
+        "bos_token_id": 128000, "eos_token_id": 128001, "head_dim": 64, "hidden_size": 2048,
+        "intermediate_size": 8192, "max_position_embeddings": 131072, "num_attention_heads": 32,
+        "num_hidden_layers": 16, "num_key_value_heads": 8, "rope_scaling": scaling(32.0), "rope_theta": 500000.0,
+        "tie_word_embeddings": true, "vocab_size": 128256,
+    }));
+    assert_eq!(count, 1_235_814_400);
+    let count = llama(json!({
+        "bos_token_id": 0, "eos_token_id": 0, "hidden_size": 576, "intermediate_size": 1536,
+        "is_llama_config": true, "max_position_embeddings": 8192, "num_attention_heads": 9,
+        "num_hidden_layers": 30, "num_key_value_heads": 3, "rope_interleaved": false, "rope_scaling": null,
+        "rope_theta": 100000, "tie_word_embeddings": true, "vocab_size": 49152,
+    }));
+    assert_eq!(count, 134_515_008);
+}

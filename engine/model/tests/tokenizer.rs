@@ -40,10 +40,11 @@ fn config(vocab_size: usize) -> ModelConfig {
 }
 
 #[test]
-fn saved_tokenizers_speak_as_transformers_hears_them() {
+fn every_folder_encodes_and_decodes_as_in_transformers() {
     let expected = std::fs::read_to_string(fixture("expected.json")).unwrap();
     let expected: BTreeMap<String, Expected> = serde_json::from_str(&expected).unwrap();
-    assert_eq!(expected.keys().collect::<Vec<_>>(), ["bpe", "bpe_digits", "characters"]);
+    let names = ["bpe", "bpe_digits", "characters", "llama2_style", "llama3_style", "qwen_style"];
+    assert_eq!(expected.keys().collect::<Vec<_>>(), names);
     for (name, expected) in expected {
         let tokenizer = Tokenizer::load(&fixture(&name)).unwrap();
         assert_eq!(tokenizer.vocab_size(), expected.tokens, "{name}");
@@ -177,6 +178,7 @@ fn a_stream_gives_the_whole_text_and_never_part_of_a_character() {
     for (tokenizer, text) in [
         (&bytes, "naïve 🙂🏽 日本 end"),
         (&Tokenizer::load(&fixture("bpe")).unwrap(), "The naïve café owner — 彼女は 3 🙂"),
+        (&Tokenizer::load(&fixture("llama2_style")).unwrap(), "Two words — 日本 🙂 3 яблока"),
         (&Tokenizer::characters().unwrap(), "  plain\n\ntext  "),
     ] {
         let ids = tokenizer.encode_with_special(text).unwrap();
