@@ -152,7 +152,6 @@ impl Sampler {
     /// assert_eq!((rollouts.len(), stats.prefill_tokens, stats.generated_tokens), (4, 3, 40));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[allow(clippy::too_many_arguments)]
     pub fn generate(
         &mut self,
         model: &Model,

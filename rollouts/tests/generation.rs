@@ -201,8 +201,9 @@ fn completions_end_at_stop_ids_stop_rules_and_limits() {
         rollouts.push(rollout);
         ControlFlow::Continue(())
     };
-    sampler.generate(&model, &requests(), &params(), KEY, &TwoEven, &mut keep).unwrap();
+    let stats = sampler.generate(&model, &requests(), &params(), KEY, &TwoEven, &mut keep).unwrap();
     assert_eq!(rollouts.len(), 21);
+    assert!(rollouts.iter().all(|r| r.sampled_s > 0.0 && r.sampled_s <= stats.seconds));
     for rollout in &rollouts {
         let (last, before) = rollout.ids.split_last().unwrap();
         assert!(
@@ -273,6 +274,23 @@ fn breaking_off_gives_out_every_sample_once_and_frees_every_page() {
         sampler.generate(&model, &requests(), &params(), KEY, &NoStopRule, &mut keep).unwrap();
         assert_eq!(count, 21);
     }
+}
+
+#[test]
+fn a_diverged_model_is_an_error_that_frees_every_page() {
+    let model = model();
+    let mut sampler = Sampler::new(&model.config, config(16, 100, 64)).unwrap();
+    // Logits divided by this overflow, as those of a diverged model do.
+    let params = SamplingParams { temperature: 1e-39, ..params() };
+    let mut none = |_| panic!("nothing can be drawn");
+    let prompt = [request(4, 40, 2)];
+    let error = sampler.generate(&model, &prompt, &params, KEY, &NoStopRule, &mut none).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("the logits for token 0 of sample ")
+            && message.ends_with("of prompt 4 are not finite")
+    );
+    assert_eq!(sampler.pages().in_use(), 0);
 }
 
 #[test]
