@@ -173,7 +173,8 @@ impl Tokenizer {
         self.encode_with(text, false)
     }
 
-    /// The ids of `text` with the special tokens that the tokenizer puts around a text, such as the id that begins it.
+    /// The ids of `text` with the special tokens that the tokenizer puts around a text, such as the one that begins
+    /// it.
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_with(text, true)
     }
@@ -184,7 +185,8 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The text of `ids` without special tokens. Ids of no token are passed over; bytes that are no UTF-8 become U+FFFD.
+    /// The text of `ids` without special tokens. Ids of no token are passed over; bytes that are no UTF-8 become
+    /// U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         self.inner.decode(ids, true).map_err(|error| failed("decoding ids", &error))
     }

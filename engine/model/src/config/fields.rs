@@ -190,7 +190,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Refuses what was not taken and is not known to be harmless; `reader` is who does not know it. A `null` asks for nothing.
+    /// Refuses what was not taken and is not known to be harmless; `reader` is who does not know it. A `null` asks for
+    /// nothing.
     pub(super) fn finish(self, reader: &str) -> Result<(), ConfigError> {
         let harmless = |field: &str| self.within.is_empty() && HARMLESS.contains(&field);
         let unknown = self.map.iter().find(|(field, value)| {
