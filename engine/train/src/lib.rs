@@ -1,4 +1,17 @@
 //! Training: data mixtures, mid-training, the RL loop, evaluation, checkpoints and the ledger of a run.
 
 pub mod adamw;
+pub mod checkpoint;
+pub mod durable;
+pub mod eval;
+pub mod interval;
+pub mod ledger;
+pub mod metrics;
+pub mod optimizer_file;
+pub mod passk;
+pub mod rl;
 pub mod schedule;
+pub mod scoring;
+pub mod tensorboard;
+pub mod timeline;
+pub mod update;

@@ -84,6 +84,9 @@ pub struct Verdict {
     pub parts: Vec<(String, f32)>,
     /// What it cost.
     pub cost: Cost,
+    /// The answer that was read from the completion, in a normal form where the verifier has one: what majority votes count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 impl Verdict {
@@ -110,7 +113,13 @@ impl Verdict {
     /// An outcome with a score; a partial score counts as [`Outcome::Fail`] by convention.
     pub fn scored(outcome: Outcome, score: f32, reason: impl Into<String>) -> Self {
         let cost = Cost::default();
-        Verdict { score: Some(score), outcome, reason: reason.into(), parts: Vec::new(), cost }
+        Verdict { score: Some(score), outcome, reason: reason.into(), parts: Vec::new(), cost, answer: None }
+    }
+
+    /// Notes the answer that was read.
+    pub fn with_answer(mut self, answer: impl Into<String>) -> Self {
+        self.answer = Some(answer.into());
+        self
     }
 
     /// Adds the score of a named part.

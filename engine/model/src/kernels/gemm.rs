@@ -53,8 +53,9 @@ pub fn gemm((m, n, k): (usize, usize, usize), a: View<'_>, b: View<'_>, c: &mut 
         return;
     }
     let out = Out { data: c.as_mut_ptr(), row_stride: n, column_stride: 1 };
-    // Pack the smaller operand; below a handful of rows the padding of a panel would cost more than packing the other.
-    if m > 8 && m < n {
+    // Pack the smaller operand; below a handful of rows the padding of a panel would cost more than packing the other,
+    // and sums over long `k` come back to `c` too often to have it transposed.
+    if m > 8 && m < n && !accumulate {
         run((n, m, k), b.t(), a.t(), Out { row_stride: 1, column_stride: n, ..out }, accumulate);
     } else {
         run((m, n, k), a, b, out, accumulate);

@@ -177,7 +177,8 @@ pub fn score_reference(
     settings: &PolicySettings,
 ) -> candle_core::Result<()> {
     for batch in micro_batches(groups, settings.micro_batch_tokens) {
-        let scored = reference.token_logprobs(&Tape::idle(), &batch.packed, batch.targets, settings.temperature)?;
+        let scored =
+            reference.token_logprobs(&Tape::idle(), &batch.packed, batch.targets, settings.temperature)?;
         let logprobs = floats(&scored.logprobs.value)?;
         for (g, s, span) in batch.spans {
             groups[g].samples[s].reference = Some(logprobs[span].to_vec());
@@ -191,7 +192,8 @@ mod tests {
     use super::*;
 
     fn group(prompt: usize, lengths: &[usize]) -> Group {
-        let sample = |n: &usize| Sample { ids: vec![7; *n], old_logprobs: vec![0.0; *n], ..Sample::default() };
+        let sample =
+            |n: &usize| Sample { ids: vec![7; *n], old_logprobs: vec![0.0; *n], ..Sample::default() };
         Group { prompt: vec![1; prompt].into(), samples: lengths.iter().map(sample).collect() }
     }
 

@@ -1,0 +1,3 @@
+//! Reinforcement learning from verifiable rewards: groups of samples, their rewards, and the policy update.
+
+pub mod policy;

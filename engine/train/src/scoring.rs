@@ -1,0 +1,210 @@
+//! Sampling and verification as one stream: a completion is judged as soon as it ends, while others are still generated.
+
+use rlvr_model::Model;
+use rlvr_model::tokenizer::Tokenizer;
+use rlvr_rollouts::{
+    Finish, Request, RngKey, Rollout, RolloutError, Sampler, SamplingParams, Stats, StopRule,
+};
+use rlvr_verdict::compose::{Reward, RewardConfig};
+use rlvr_verdict::{Completion, FaultCount, Job, Outcome, Problem, Verdict, Verifier, VerifierPool};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A problem with its prompt as the model reads it.
+#[derive(Clone, Debug)]
+pub struct PromptedProblem {
+    /// What is asked.
+    pub problem: Arc<Problem>,
+    /// The prompt's text, after templates.
+    pub prompt: Arc<str>,
+    /// The prompt's ids.
+    pub ids: Arc<[u32]>,
+}
+
+/// A judged completion.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// Index of its prompt among those given.
+    pub group: usize,
+    /// What was drawn.
+    pub rollout: Rollout,
+    /// Its text, without the stop token; a stop string is kept.
+    pub text: String,
+    /// The verdict of the problem's own verifier, or of the reward's first part.
+    pub verdict: Verdict,
+    /// The composed reward; none when a verifier failed.
+    pub reward: Option<Reward>,
+}
+
+/// Why sampling and scoring ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoringError {
+    /// The sampler failed.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// A drawn id is not the tokenizer's.
+    #[error(transparent)]
+    Tokenizer(#[from] rlvr_model::tokenizer::TokenizerError),
+    /// A verifier failed too often.
+    #[error(
+        "verifier `{name}` failed on {} of {} samples, more than the share {limit} that max_fault_share allows; the last fault: {last}",
+        counts.faults, counts.samples
+    )]
+    Faults {
+        /// The verifier.
+        name: String,
+        /// Its counts.
+        counts: FaultCount,
+        /// The allowed share.
+        limit: f64,
+        /// Reason of the last fault.
+        last: String,
+    },
+    /// The run was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How completions are drawn and judged.
+pub struct Scorer {
+    sampler: Sampler,
+    tokenizer: Arc<Tokenizer>,
+    verifiers: BTreeMap<String, Arc<dyn Verifier>>,
+    pool: VerifierPool,
+    reward: RewardConfig,
+    max_fault_share: f64,
+}
+
+/// What a call of [`Scorer::draw`] made.
+pub struct Drawn {
+    /// By prompt, then sample.
+    pub scored: Vec<Scored>,
+    /// The sampler's account.
+    pub stats: Stats,
+    /// Seconds spent waiting for verdicts after the last completion had ended.
+    pub waited_s: f64,
+}
+
+/// Stop strings, looked for in the text of the newest ids.
+struct StopStrings<'a> {
+    tokenizer: &'a Tokenizer,
+    strings: &'a [String],
+    longest: usize,
+}
+
+impl StopRule for StopStrings<'_> {
+    fn stops(&self, ids: &[u32]) -> bool {
+        // every token adds at least one byte of text but for special ones, of which few stand at the end of a completion
+        let tail = &ids[ids.len().saturating_sub(self.longest + 8)..];
+        match self.tokenizer.decode(tail) {
+            Ok(text) => self.strings.iter().any(|s| text.contains(s.as_str())),
+            Err(_) => false,
+        }
+    }
+}
+
+impl Scorer {
+    /// A scorer that asks `verifiers` by the names that problems use, through `pool`.
+    pub fn new(
+        sampler: Sampler,
+        tokenizer: Arc<Tokenizer>,
+        verifiers: BTreeMap<String, Arc<dyn Verifier>>,
+        pool: VerifierPool,
+        reward: RewardConfig,
+        max_fault_share: f64,
+    ) -> Self {
+        Scorer { sampler, tokenizer, verifiers, pool, reward, max_fault_share }
+    }
+
+    /// Draws `samples` completions of each prompt and judges each as it ends. The prompts' keys count from `first_key`.
+    ///
+    /// # Errors
+    /// When the sampler fails, a verifier fails more often than allowed, or `interrupt` is set.
+    #[allow(clippy::too_many_arguments)]
+    pub fn draw(
+        &mut self,
+        model: &Model,
+        prompts: &[PromptedProblem],
+        first_key: u64,
+        samples: usize,
+        params: &SamplingParams,
+        stop: &[String],
+        key: RngKey,
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<Drawn, ScoringError> {
+        let requests: Vec<Request> = (prompts.iter().enumerate())
+            .map(|(i, p)| Request {
+                prompt: first_key + i as u64,
+                attempt: 0,
+                ids: p.ids.clone(),
+                samples: samples as u32,
+            })
+            .collect();
+        let longest = stop.iter().map(String::len).max().unwrap_or(0);
+        let rule = StopStrings { tokenizer: &self.tokenizer, strings: stop, longest };
+        let parts = self.reward.resolved_parts();
+        let mut round = self.pool.round::<(usize, usize)>();
+        let mut open: Vec<(usize, Rollout, String, Vec<Option<Verdict>>)> = Vec::new();
+        let mut failed = None;
+        let mut on_finish = |rollout: Rollout| {
+            if interrupt.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return ControlFlow::Break(());
+            }
+            let group = (rollout.prompt - first_key) as usize;
+            let text = match self.tokenizer.decode(&rollout.ids) {
+                Ok(text) => text,
+                Err(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            };
+            let truncated = rollout.finish == Finish::Length;
+            let completion = Completion { text: text.clone(), truncated, tokens: rollout.ids.len() };
+            let completion = Arc::new(completion);
+            for (i, part) in parts.iter().enumerate() {
+                let problem = prompts[group].problem.clone();
+                let name = part.verifier.as_ref().unwrap_or(&problem.verifier);
+                let verifier = self.verifiers[name].clone();
+                let sample = rollout.sample;
+                let job = Job { verifier, problem, completion: completion.clone(), sample };
+                round.submit((open.len(), i), job);
+            }
+            open.push((group, rollout, text, vec![None; parts.len()]));
+            ControlFlow::Continue(())
+        };
+        let stats = self.sampler.generate(model, &requests, params, key, &rule, &mut on_finish)?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if interrupt.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(ScoringError::Interrupted);
+        }
+        let start = Instant::now();
+        let mut last_fault = String::new();
+        while let Some(((sample, part), verdict)) = round.next_verdict() {
+            if verdict.outcome == Outcome::Fault {
+                last_fault.clone_from(&verdict.reason);
+            }
+            open[sample].3[part] = Some(verdict);
+        }
+        drop(round);
+        let waited_s = start.elapsed().as_secs_f64();
+        if let Some((name, counts)) = self.pool.over(self.max_fault_share) {
+            return Err(ScoringError::Faults { name, counts, limit: self.max_fault_share, last: last_fault });
+        }
+        let mut scored: Vec<Scored> = open
+            .into_iter()
+            .map(|(group, rollout, text, verdicts)| {
+                let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
+                let reward = self.reward.compose(&verdicts, rollout.ids.len());
+                let verdict = verdicts.into_iter().next().unwrap_or_else(|| Verdict::fault("no verdict"));
+                Scored { group, rollout, text, verdict, reward }
+            })
+            .collect();
+        scored.sort_by_key(|s| (s.group, s.rollout.sample));
+        Ok(Drawn { scored, stats, waited_s })
+    }
+}
