@@ -156,19 +156,27 @@ impl Ledger {
     /// The file system's errors and the Parquet library's; the file is then as it was.
     pub fn write(&self, stage: &str, step: u64, rows: &[Row]) -> Result<PathBuf, LedgerError> {
         let path = self.dir.join(format!("{stage}-{step:06}.parquet"));
-        let failed = |source| LedgerError::Parquet { path: path.clone(), source };
-        let batch = to_batch(rows).map_err(|error| failed(error.into()))?;
-        let level = ZstdLevel::try_new(3).map_err(failed)?;
-        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-        durable::write(&path, |file| {
-            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
-            writer.write(&batch)?;
-            writer.close()?;
-            Ok(())
-        })
-        .map_err(failed)?;
+        write_rows(&path, rows)?;
         Ok(path)
     }
+}
+
+/// Writes rows to a file of the ledger's form, in place of what it held before.
+///
+/// # Errors
+/// The file system's errors and the Parquet library's; the file is then as it was.
+pub fn write_rows(path: &Path, rows: &[Row]) -> Result<(), LedgerError> {
+    let failed = |source| LedgerError::Parquet { path: path.to_path_buf(), source };
+    let batch = to_batch(rows).map_err(|error| failed(error.into()))?;
+    let level = ZstdLevel::try_new(3).map_err(failed)?;
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+    durable::write(path, |file| {
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
+        writer.write(&batch)?;
+        writer.close()?;
+        Ok(())
+    })
+    .map_err(failed)
 }
 
 /// The ledger's files of a run: stage, step and path, by stage and then step; none if the run has no ledger.

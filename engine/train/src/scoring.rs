@@ -1,5 +1,6 @@
 //! Sampling and verification as one stream: a completion is judged as soon as it ends, while others are still generated.
 
+use crate::ledger;
 use rlvr_model::Model;
 use rlvr_model::tokenizer::Tokenizer;
 use rlvr_rollouts::{
@@ -37,6 +38,55 @@ pub struct Scored {
     pub verdict: Verdict,
     /// The composed reward; none when a verifier failed.
     pub reward: Option<Reward>,
+}
+
+impl Scored {
+    /// The sample as a row of the ledger, outside any update.
+    pub fn ledger_row(
+        &self,
+        (stage, step): (&str, u64),
+        group: usize,
+        prompt_key: u64,
+        prompt: &PromptedProblem,
+        policy_version: i64,
+    ) -> ledger::Row {
+        ledger::Row {
+            stage: stage.to_owned(),
+            step: step as i64,
+            group: group as i64,
+            problem_id: prompt.problem.id.clone(),
+            prompt_key,
+            sample: self.rollout.sample as i32,
+            attempt: self.rollout.attempt as i32,
+            prompt: prompt.prompt.to_string(),
+            prompt_ids: prompt.ids.to_vec(),
+            completion: self.text.clone(),
+            ids: self.rollout.ids.clone(),
+            logprobs: self.rollout.logprobs.clone(),
+            finish: finish_name(self.rollout.finish).to_owned(),
+            policy_version,
+            verifier: prompt.problem.verifier.clone(),
+            outcome: self.verdict.outcome.name().to_owned(),
+            score: self.verdict.score,
+            reason: self.verdict.reason.clone(),
+            parts: self.reward.as_ref().map(|r| r.parts.clone()).unwrap_or_default(),
+            reward: self.reward.as_ref().map(|r| r.value),
+            advantage: None,
+            used: false,
+            fuel: self.verdict.cost.fuel,
+            wall_s: self.verdict.cost.wall,
+            sampled_s: self.rollout.sampled_s,
+        }
+    }
+}
+
+fn finish_name(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::StopString => "stop_string",
+        Finish::Length => "length",
+        Finish::Cancelled => "cancelled",
+    }
 }
 
 /// Why sampling and scoring ended early.

@@ -14,7 +14,9 @@ pub enum UpdateError {
     #[error("no gradient reached the parameter `{0}`; the update was not made")]
     NoGradient(String),
     /// A gradient is infinite or not a number.
-    #[error("the gradient's norm is {norm}; the update was not made. A lower learning rate or clip_norm keeps training stable")]
+    #[error(
+        "the gradient's norm is {norm}; the update was not made. A lower learning rate or clip_norm keeps training stable"
+    )]
     NotFinite {
         /// The global norm.
         norm: f64,
@@ -98,11 +100,18 @@ impl Optimizer {
             .collect()
     }
 
-    /// Reads back what [`Optimizer::tensors`] named, after `updates` updates.
+    /// Reads back what [`Optimizer::tensors`] named, after `updates` updates, and the tensors `others` (name, shape, place) that
+    /// were saved beside it.
     ///
     /// # Errors
-    /// When the file does not hold these moments.
-    pub fn restore(&mut self, params: &Params, file: &Path, updates: u64) -> Result<(), OptimizerFileError> {
+    /// When the file does not hold exactly these tensors.
+    pub fn restore(
+        &mut self,
+        params: &Params,
+        file: &Path,
+        updates: u64,
+        others: &mut [(String, Vec<usize>, Vec<f32>)],
+    ) -> Result<(), OptimizerFileError> {
         let mut places: Vec<_> = (params.iter().zip(&mut self.moments))
             .flat_map(|(p, m)| {
                 let shape = p.value.dims().to_vec();
@@ -112,6 +121,7 @@ impl Optimizer {
                 ]
             })
             .collect();
+        places.extend(others.iter_mut().map(|(name, shape, values)| (name.clone(), shape.clone(), &mut values[..])));
         read_optimizer(file, &mut places)?;
         self.updates = updates;
         Ok(())

@@ -235,6 +235,14 @@ impl Stage {
     }
 }
 
+impl Eval {
+    /// How completions are drawn: without truncation of the distribution.
+    pub fn sampling(&self) -> Sampling {
+        let Eval { temperature, max_tokens, .. } = *self;
+        Sampling { temperature, top_k: 0, top_p: 1.0, min_p: 0.0, max_tokens, stop: self.stop.clone() }
+    }
+}
+
 impl MidTrain {
     /// Optimiser steps, from `steps` or from `tokens`.
     pub fn steps(&self) -> u64 {

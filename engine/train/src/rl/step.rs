@@ -1,0 +1,387 @@
+//! One step of reinforcement learning: draw groups, judge them, drop those that teach nothing and draw others, update.
+
+use super::order::{TaskCursor, TaskOrder};
+use super::policy::{Group, PolicySettings, PolicyStats, Sample, score_reference, update_policy};
+use crate::config::Rl;
+use crate::ledger;
+use crate::metrics::{Kind, Record};
+use crate::scoring::{PromptedProblem, Scored, Scorer, ScoringError};
+use crate::update::{Optimizer, UpdateError};
+use rlvr_model::Model;
+use rlvr_objective::{GroupStats, KlPlace, advantages, kl_in_reward};
+use rlvr_rollouts::{Finish, RngKey, SamplingParams};
+use rlvr_verdict::Outcome;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Why a step was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Sampling or verification failed.
+    #[error(transparent)]
+    Scoring(#[from] ScoringError),
+    /// The update failed.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// The sampler and the trainer do not agree.
+    #[error(
+        "sampler and trainer differ by up to {found:.3e} in a token's log-probability, above mismatch_bound = {bound:.1e}: the \
+         samples are not from the policy being trained. The run was stopped before its results could mislead"
+    )]
+    Mismatch {
+        /// The largest difference in nats.
+        found: f64,
+        /// The bound.
+        bound: f64,
+    },
+}
+
+impl From<candle_core::Error> for StepError {
+    fn from(error: candle_core::Error) -> Self {
+        StepError::Update(error.into())
+    }
+}
+
+/// What stays the same over the steps of a stage.
+pub struct StepPlan<'a> {
+    /// The stage's settings.
+    pub rl: &'a Rl,
+    /// Most tokens of a micro batch.
+    pub micro_batch_tokens: usize,
+    /// Problems of each task set.
+    pub tasks: &'a [Vec<PromptedProblem>],
+    /// The order in which they come.
+    pub order: &'a TaskOrder,
+    /// How completions are drawn.
+    pub params: &'a SamplingParams,
+}
+
+/// A step that was made.
+pub struct StepDone {
+    /// The line of `metrics.jsonl`.
+    pub record: Record,
+    /// Every sample, used or not.
+    pub rows: Vec<ledger::Row>,
+    /// What a person should know, if anything.
+    pub message: Option<String>,
+}
+
+/// A prompt with its judged samples.
+struct DrawnGroup {
+    prompt: PromptedProblem,
+    key: u64,
+    samples: Vec<Scored>,
+    rewards: Vec<Option<f32>>,
+    advantages: Vec<Option<f32>>,
+    used: bool,
+}
+
+impl StepPlan<'_> {
+    /// Makes the step `step` (from 1) of the stage `stage`, at the learning rate that `rate` gives for each update.
+    ///
+    /// # Errors
+    /// See [`StepError`]. The model is unchanged unless the error comes from a later update of several.
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
+        &self,
+        (stage, step): (&str, u64),
+        key: RngKey,
+        model: &Model,
+        reference: Option<&Model>,
+        optimizer: &mut Optimizer,
+        scorer: &mut Scorer,
+        cursor: &mut TaskCursor,
+        rate: &dyn Fn(u64) -> f64,
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<StepDone, StepError> {
+        let start = Instant::now();
+        let mut phases = Phases::default();
+        let version = optimizer.updates();
+        let mut groups: Vec<DrawnGroup> = Vec::new();
+        let mut refills = 0;
+        loop {
+            let useful = groups.iter().filter(|g| g.used).count();
+            let wanted = self.rl.prompts_per_step - useful;
+            if wanted == 0 || (!groups.is_empty() && (!self.rl.drop_zero_variance || refills > self.rl.max_refills)) {
+                break;
+            }
+            let prompts: Vec<PromptedProblem> = (0..wanted)
+                .map(|_| {
+                    let (set, index) = self.order.next(cursor);
+                    self.tasks[set][index].clone()
+                })
+                .collect();
+            groups.extend(self.draw(&prompts, groups.len() as u64, key, model, scorer, &mut phases, interrupt)?);
+            refills += 1;
+            if !self.rl.drop_zero_variance {
+                break;
+            }
+        }
+        let drawing_s = start.elapsed().as_secs_f64();
+        let training = Instant::now();
+        let settings = PolicySettings {
+            loss: self.rl.policy_loss(),
+            temperature: if self.params.temperature > 0.0 { self.params.temperature } else { 1.0 },
+            max_tokens: self.params.max_tokens,
+            micro_batch_tokens: self.micro_batch_tokens,
+        };
+        let stats = self.update(&mut groups, &settings, model, reference, optimizer, rate)?;
+        phases.train_s = training.elapsed().as_secs_f64();
+        phases.rollout_s = drawing_s - phases.waited_s;
+        let refills = refills.saturating_sub(1);
+        let record = self.record((stage, step), &groups, &stats, refills, rate(version + 1), start, &phases);
+        let rows = groups.iter().enumerate().flat_map(|(i, g)| g.rows((stage, step), i, version as i64)).collect();
+        Ok(StepDone { record, rows, message: self.message(&groups) })
+    }
+
+    /// Draws and judges one group for each prompt.
+    #[allow(clippy::too_many_arguments)]
+    fn draw(
+        &self,
+        prompts: &[PromptedProblem],
+        first_key: u64,
+        key: RngKey,
+        model: &Model,
+        scorer: &mut Scorer,
+        phases: &mut Phases,
+        interrupt: Option<&AtomicBool>,
+    ) -> Result<Vec<DrawnGroup>, ScoringError> {
+        let (samples, stop) = (self.rl.samples_per_prompt, &self.rl.sampling.stop);
+        let drawn = scorer.draw(model, prompts, first_key, samples, self.params, stop, key, interrupt)?;
+        phases.waited_s += drawn.waited_s;
+        phases.prompt_tokens += drawn.stats.prefill_tokens;
+        phases.generated_tokens += drawn.stats.generated_tokens;
+        let mut groups: Vec<DrawnGroup> = (prompts.iter().enumerate())
+            .map(|(i, prompt)| DrawnGroup {
+                prompt: prompt.clone(),
+                key: first_key + i as u64,
+                samples: Vec::new(),
+                rewards: Vec::new(),
+                advantages: Vec::new(),
+                used: false,
+            })
+            .collect();
+        for scored in drawn.scored {
+            let group = &mut groups[scored.group];
+            group.rewards.push(scored.reward.as_ref().map(|r| r.value));
+            group.samples.push(scored);
+        }
+        for group in &mut groups {
+            let stats = GroupStats::of(&group.rewards);
+            group.used = stats.count > 0 && (stats.has_variance || !self.rl.drop_zero_variance);
+        }
+        Ok(groups)
+    }
+
+    /// Advantages, then one update for each minibatch of groups.
+    fn update(
+        &self,
+        groups: &mut [DrawnGroup],
+        settings: &PolicySettings,
+        model: &Model,
+        reference: Option<&Model>,
+        optimizer: &mut Optimizer,
+        rate: &dyn Fn(u64) -> f64,
+    ) -> Result<Updates, StepError> {
+        let mut updates = Updates::default();
+        let mut used: Vec<&mut DrawnGroup> = groups.iter_mut().filter(|g| g.used).collect();
+        let mut batch: Vec<Group> = used.iter().map(|g| g.group()).collect();
+        if let Some(reference) = reference {
+            score_reference(reference, &mut batch, settings)?;
+        }
+        for (group, packed) in used.iter_mut().zip(&mut batch) {
+            let mut rewards = group.rewards.clone();
+            if let Some(kl) = settings.loss.kl.filter(|kl| kl.place == KlPlace::Reward) {
+                let kept = rewards.iter_mut().filter(|r| r.is_some());
+                for (reward, sample) in kept.zip(&packed.samples) {
+                    if let (Some(value), Some(reference)) = (*reward, &sample.reference) {
+                        *reward = Some(kl_in_reward(value, &sample.old_logprobs, reference, &kl));
+                    }
+                }
+            }
+            group.advantages = advantages(&rewards, self.rl.advantage);
+            for (sample, advantage) in packed.samples.iter_mut().zip(group.advantages.iter().flatten()) {
+                sample.advantage = *advantage;
+            }
+        }
+        let per = batch.len().div_ceil(self.rl.optimizer_steps.max(1)).max(1);
+        for minibatch in batch.chunks(per) {
+            let rate = rate(optimizer.updates() + 1);
+            let stats = update_policy(model, optimizer, minibatch, settings, rate)?;
+            if updates.made == 0 {
+                updates.first = stats;
+                let (found, bound) = (stats.mismatch.abs_max, self.rl.mismatch_bound);
+                if found.is_nan() || found > bound {
+                    return Err(StepError::Mismatch { found, bound });
+                }
+            }
+            updates.loss += stats.loss;
+            updates.grad_norm += stats.grad_norm;
+            updates.metrics += stats.metrics;
+            updates.entropy_sum += stats.entropy_sum;
+            updates.packed_tokens += stats.packed_tokens;
+            updates.made += 1;
+        }
+        Ok(updates)
+    }
+
+    fn message(&self, groups: &[DrawnGroup]) -> Option<String> {
+        let used = groups.iter().filter(|g| g.used).count();
+        if used == self.rl.prompts_per_step {
+            return None;
+        }
+        let scores: Vec<f32> = groups.iter().flat_map(|g| &g.samples).filter_map(|s| s.verdict.score).collect();
+        let mean = scores.iter().sum::<f32>() / scores.len().max(1) as f32;
+        let why = match mean {
+            m if m < 0.2 => "the tasks are too hard for this model",
+            m if m > 0.8 => "the tasks are too easy for this model",
+            _ => "most groups agree in their rewards",
+        };
+        let (drawn, wanted) = (groups.len(), self.rl.prompts_per_step);
+        let then = if used == 0 { "no update was made" } else { "the update was made with those" };
+        Some(format!(
+            "{used} of {drawn} groups drawn for {wanted} had rewards that differ (mean score {mean:.2}, max_refills = {}): {why}; {then}",
+            self.rl.max_refills
+        ))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn record(
+        &self,
+        (stage, step): (&str, u64),
+        groups: &[DrawnGroup],
+        updates: &Updates,
+        refills: u32,
+        rate: f64,
+        start: Instant,
+        phases: &Phases,
+    ) -> Record {
+        let all: Vec<&Scored> = groups.iter().flat_map(|g| &g.samples).collect();
+        let share = |count: usize| count as f64 / all.len().max(1) as f64;
+        let rewards: Vec<f64> = all.iter().filter_map(|s| s.reward.as_ref()).map(|r| f64::from(r.value)).collect();
+        let reward = Spread::of(&rewards);
+        let lengths: Vec<f64> = all.iter().map(|s| s.rollout.ids.len() as f64).collect();
+        let stds: Vec<f64> = groups.iter().map(|g| GroupStats::of(&g.rewards).std).collect();
+        let faults = all.iter().filter(|s| s.reward.is_none()).count();
+        let judged = all.iter().filter(|s| s.verdict.outcome != Outcome::Fault).count();
+        let passed = all.iter().filter(|s| s.verdict.outcome == Outcome::Pass).count();
+        let used = groups.iter().filter(|g| g.used).count();
+        let varied = groups.iter().filter(|g| GroupStats::of(&g.rewards).has_variance).count();
+        let tokens = updates.metrics.tokens as f64;
+        let per_update = |sum: f64| (updates.made > 0).then(|| sum / updates.made as f64);
+        let per_token = |sum: f64| (tokens > 0.0).then(|| sum / tokens);
+        let mut record = Record::new(stage, Kind::Rl, step)
+            .optional("reward/mean", reward.map(|r| r.mean))
+            .optional("reward/std", reward.map(|r| r.std))
+            .number("pass_rate", passed as f64 / judged.max(1) as f64)
+            .count("groups", groups.len() as u64)
+            .count("groups/with_variance", varied as u64)
+            .count("groups/dropped", (groups.len() - used) as u64)
+            .number("group_std", stds.iter().sum::<f64>() / stds.len().max(1) as f64)
+            .count("refills", u64::from(refills))
+            .count("faults", faults as u64)
+            .number("truncated", share(all.iter().filter(|s| s.rollout.finish == Finish::Length).count()))
+            .number("length/mean", lengths.iter().sum::<f64>() / lengths.len().max(1) as f64)
+            .number("length/max", lengths.iter().copied().fold(0.0, f64::max))
+            .number("length/prompt", phases.prompt_tokens as f64 / groups.len().max(1) as f64)
+            .optional("entropy", per_token(updates.entropy_sum))
+            .optional("kl", updates.metrics.kl())
+            .optional("clip_fraction", (tokens > 0.0).then(|| updates.metrics.clip_fraction()))
+            .optional("ratio/mean", (tokens > 0.0).then(|| updates.metrics.ratio_mean()))
+            .optional("ratio/max", (tokens > 0.0).then_some(updates.metrics.ratio_max))
+            .optional("policy_loss", per_update(updates.loss))
+            .optional("grad_norm", per_update(updates.grad_norm))
+            .number("lr", rate)
+            .optional("mismatch/mean", (updates.made > 0).then(|| updates.first.mismatch.mean()))
+            .optional("mismatch/max", (updates.made > 0).then_some(updates.first.mismatch.abs_max))
+            .optional("mismatch/k3", (updates.made > 0).then(|| updates.first.mismatch.k3()));
+        for (name, mean) in part_means(&all) {
+            record = record.number(&format!("reward/part/{name}"), mean);
+        }
+        for outcome in Outcome::ALL {
+            let count = all.iter().filter(|s| s.verdict.outcome == outcome).count();
+            if count > 0 {
+                record = record.number(&format!("outcome/{outcome}"), share(count));
+            }
+        }
+        let rate = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
+        record
+            .count("tokens", phases.generated_tokens)
+            .optional("tokens_per_s/rollout", rate(phases.generated_tokens as f64, phases.rollout_s))
+            .optional("tokens_per_s/train", rate(updates.packed_tokens as f64, phases.train_s))
+            .number("seconds", start.elapsed().as_secs_f64())
+            .number("seconds/rollout", phases.rollout_s)
+            .number("seconds/verify", phases.waited_s)
+            .number("seconds/train", phases.train_s)
+    }
+}
+
+/// Sums over the updates of a step.
+#[derive(Default)]
+struct Updates {
+    made: usize,
+    first: PolicyStats,
+    loss: f64,
+    grad_norm: f64,
+    metrics: rlvr_objective::LossMetrics,
+    entropy_sum: f64,
+    packed_tokens: usize,
+}
+
+#[derive(Default)]
+struct Phases {
+    rollout_s: f64,
+    waited_s: f64,
+    train_s: f64,
+    prompt_tokens: u64,
+    generated_tokens: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Spread {
+    mean: f64,
+    std: f64,
+}
+
+impl Spread {
+    /// Mean and population standard deviation.
+    fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+        (!values.is_empty()).then_some(Spread { mean, std: variance.sqrt() })
+    }
+}
+
+fn part_means(samples: &[&Scored]) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for (name, score) in samples.iter().filter_map(|s| s.reward.as_ref()).flat_map(|r| &r.parts) {
+        let sum = sums.entry(name.clone()).or_default();
+        *sum = (sum.0 + f64::from(*score), sum.1 + 1.0);
+    }
+    sums.into_iter().map(|(name, (sum, count))| (name, sum / count)).collect()
+}
+
+impl DrawnGroup {
+    /// The samples that have a reward, for the update.
+    fn group(&self) -> Group {
+        let kept = self.samples.iter().filter(|s| s.reward.is_some());
+        let sample = |s: &Scored| Sample {
+            ids: s.rollout.ids.clone(),
+            old_logprobs: s.rollout.logprobs.clone(),
+            ..Sample::default()
+        };
+        Group { prompt: self.prompt.ids.clone(), samples: kept.map(sample).collect() }
+    }
+
+    fn rows(&self, at: (&str, u64), index: usize, version: i64) -> Vec<ledger::Row> {
+        (self.samples.iter().enumerate())
+            .map(|(i, scored)| {
+                let advantage = self.advantages.get(i).copied().flatten();
+                let row = scored.ledger_row(at, index, self.key, &self.prompt, version);
+                ledger::Row { advantage, used: self.used && advantage.is_some(), ..row }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! A run: the stages of a config in order, each from its checkpoint, so that a run that was killed goes on where it was.
+//!
+//! A run's folder is the contract: `config.toml`, `summary.json`, `metrics.jsonl`, `ledger/` (the samples of every RL step),
+//! `samples/` (those of evaluations), `tensorboard/` and `checkpoints/`. What is written before a checkpoint is not
+//! written again after it, and what was written after the last one is dropped and made anew, to the same bits.
+
+mod prepare;
+mod stage;
+pub mod summary;
+
+pub use prepare::{PrepareError, Prepared, load_tokenizer, prompted, sampling_params, verifiers};
+
+use crate::checkpoint::{CheckpointError, Checkpoints};
+use crate::config::RunConfig;
+use crate::ledger::{Ledger, LedgerError};
+use crate::metrics::{Metrics, MetricsError};
+use crate::progress::{Event, Observer};
+use crate::rl::step::StepError;
+use crate::scoring::ScoringError;
+use crate::tensorboard::EventsError;
+use crate::timeline::{Mark, Timeline, UnknownStage};
+use crate::update::UpdateError;
+use rlvr_model::ModelError;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use summary::Summary;
+
+/// How a run is started.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Whether to go on with what the folder holds.
+    pub resume: bool,
+    /// Only this stage.
+    pub stage: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// All stages are done.
+    Done,
+    /// It was asked to stop, and saved.
+    Interrupted,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The run's folder holds a run already.
+    #[error("{} holds a run already; --resume goes on with it, another --out starts a new one", .0.display())]
+    Exists(PathBuf),
+    /// The folder's run was made with another config.
+    #[error("{}: the run was started with another config ({what}); resume with that config, or choose another --out", path.display())]
+    OtherConfig {
+        /// The folder's config.
+        path: PathBuf,
+        /// The first line that differs.
+        what: String,
+    },
+    /// No stage of the config has the name.
+    #[error("--stage {name}: the config has no such stage; it has {known}")]
+    NoStage {
+        /// The name.
+        name: String,
+        /// The config's stages.
+        known: String,
+    },
+    /// A stage's start is not there.
+    #[error("stage `{stage}` starts from `{from}`, which has not been run; run it first (without --stage, stages run in order)")]
+    NotRun {
+        /// The stage.
+        stage: String,
+        /// What it starts from.
+        from: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The config cannot be written.
+    #[error("the config cannot be written back: {0}")]
+    Config(#[from] toml::ser::Error),
+    /// What a run needs could not be prepared.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// A model cannot be made, read or written.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A checkpoint cannot be saved or loaded.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Moments cannot be restored.
+    #[error(transparent)]
+    Optimizer(#[from] crate::optimizer_file::OptimizerFileError),
+    /// A metric cannot be written, or is not finite.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The TensorBoard events cannot be written.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The folder's run has other stages.
+    #[error(transparent)]
+    Stages(#[from] UnknownStage),
+    /// Mid-training's data ended or failed.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// An optimiser step failed.
+    #[error("stage `{stage}`, step {step}: {source}")]
+    Update {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// Why.
+        source: UpdateError,
+    },
+    /// An RL step failed.
+    #[error("stage `{stage}`, step {step}: {source}")]
+    Step {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// Why.
+        source: StepError,
+    },
+    /// An evaluation failed.
+    #[error("evaluation of stage `{stage}`: {source}")]
+    Eval {
+        /// The stage.
+        stage: String,
+        /// Why.
+        source: ScoringError,
+    },
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
+    let path = path.to_path_buf();
+    move |source| RunError::Io { path, source }
+}
+
+/// What the stages of a run share.
+struct Run<'a> {
+    config: &'a RunConfig,
+    dir: &'a Path,
+    prepared: Prepared,
+    checkpoints: Checkpoints,
+    metrics: Metrics,
+    ledger: Ledger,
+    summary: Summary,
+    observer: &'a dyn Observer,
+    interrupt: &'a AtomicBool,
+}
+
+/// Runs the stages of a config.
+///
+/// # Errors
+/// See [`RunError`]; what was saved before stays.
+pub fn run(
+    config: &RunConfig,
+    options: &RunOptions,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<RunEnd, RunError> {
+    if let Some(name) = options.stage.as_ref().filter(|name| config.stage(name).is_none()) {
+        let known = config.stages.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(RunError::NoStage { name: name.clone(), known });
+    }
+    let dir = &options.out;
+    let prepared = Prepared::new(config)?;
+    open_folder(config, dir, options)?;
+    let checkpoints = Checkpoints::new(dir);
+    checkpoints.recover()?;
+    let names: Vec<&str> = config.stages.iter().map(|s| s.name.as_str()).collect();
+    let summary = Summary::read(dir).map_err(io(&dir.join("summary.json")))?;
+    let timeline = Timeline::new(&names, mark(config, &checkpoints, &summary)?)?;
+    let mut run = Run {
+        config,
+        dir,
+        prepared,
+        metrics: Metrics::open(dir, &timeline)?,
+        ledger: Ledger::open(dir, &timeline)?,
+        checkpoints,
+        summary: Summary {
+            run: config.name.clone(),
+            seed: config.seed,
+            version: env!("CARGO_PKG_VERSION").into(),
+            ..summary
+        },
+        observer,
+        interrupt,
+    };
+    for index in 0..config.stages.len() {
+        let stage = &config.stages[index];
+        if options.stage.as_ref().is_some_and(|only| *only != stage.name) {
+            continue;
+        }
+        if run.stage(index)? == RunEnd::Interrupted {
+            run.metrics.sync()?;
+            return Ok(RunEnd::Interrupted);
+        }
+    }
+    run.metrics.sync()?;
+    Ok(RunEnd::Done)
+}
+
+/// Makes the folder and its `config.toml`, or sees that it is that of the same run.
+fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(), RunError> {
+    let path = dir.join("config.toml");
+    let text = config.to_toml()?;
+    match std::fs::read_to_string(&path) {
+        Ok(_) if !options.resume && options.stage.is_none() => Err(RunError::Exists(dir.to_path_buf())),
+        Ok(old) => match old.lines().zip(text.lines()).find(|(a, b)| a != b && !a.starts_with("out =")) {
+            Some((old, new)) => {
+                Err(RunError::OtherConfig { path, what: format!("`{}`, now `{}`", old.trim(), new.trim()) })
+            }
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(dir).map_err(io(dir))?;
+            crate::durable::write_bytes(&path, text.as_bytes()).map_err(io(&path))
+        }
+        Err(error) => Err(io(&path)(error)),
+    }
+}
+
+/// The newest checkpoint of the last stage that has one.
+fn mark(config: &RunConfig, checkpoints: &Checkpoints, summary: &Summary) -> Result<Option<Mark>, RunError> {
+    for stage in config.stages.iter().rev() {
+        if let Some(step) = checkpoints.latest(&stage.name)? {
+            let evaluated = step == stage.steps() && summary.stages.iter().any(|s| s.name == stage.name);
+            return Ok(Some(Mark { stage: stage.name.clone(), step, evaluated }));
+        }
+    }
+    Ok(None)
+}
+
+impl Run<'_> {
+    fn tell(&self, event: Event<'_>) {
+        self.observer.event(&event);
+    }
+}

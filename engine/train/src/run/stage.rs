@@ -1,0 +1,336 @@
+//! One stage of a run: its steps, checkpoints and evaluations.
+
+use super::summary::StageSummary;
+use super::{Run, RunEnd, RunError, io, sampling_params};
+use crate::checkpoint::Snapshot;
+use crate::config::{Eval, MidTrain, Rl, Stage, Work};
+use crate::data::{Mixture, MixtureState};
+use crate::eval::{EvalPlan, evaluate};
+use crate::ledger::write_rows;
+use crate::metrics::{Kind, Record};
+use crate::mid_train::mid_train_step;
+use crate::progress::Event;
+use crate::rl::order::{TaskCursor, TaskOrder};
+use crate::rl::step::{StepError, StepPlan};
+use crate::scoring::{Scorer, ScoringError};
+use crate::tensorboard::Events;
+use crate::update::Optimizer;
+use rlvr_model::Model;
+use rlvr_model::tensor::{change, floats};
+use rlvr_rollouts::RngKey;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// The loop's own state in a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct StageState {
+    /// Optimiser updates made.
+    updates: u64,
+    /// Where mid-training's data stands.
+    mixture: Option<MixtureState>,
+    /// Where RL's prompts stand.
+    cursor: Option<TaskCursor>,
+}
+
+/// A stage under way.
+struct Going<'a> {
+    stage: &'a Stage,
+    index: usize,
+    model: Model,
+    optimizer: Optimizer,
+    /// The reference policy of an RL stage with a KL penalty.
+    reference: Option<Model>,
+    state: StageState,
+    done: u64,
+    events: Events,
+    started: Instant,
+}
+
+impl Run<'_> {
+    /// Runs or goes on with a stage.
+    pub(super) fn stage(&mut self, index: usize) -> Result<RunEnd, RunError> {
+        let config = self.config;
+        let stage = &config.stages[index];
+        let done = self.checkpoints.latest(&stage.name)?;
+        let ended = self.summary.stages.iter().any(|s| s.name == stage.name);
+        if done == Some(stage.steps()) && ended {
+            return Ok(RunEnd::Done);
+        }
+        let mut going = self.open_stage(stage, index, done)?;
+        let (steps, kind) = (stage.steps(), stage.kind());
+        self.tell(Event::StageStarted { stage: &stage.name, kind, steps, done: going.done });
+        let end = match &stage.work {
+            Work::MidTrain(work) => self.mid_train(&mut going, work)?,
+            Work::Rl(work) => self.rl(&mut going, work)?,
+        };
+        if end == RunEnd::Interrupted {
+            return Ok(end);
+        }
+        let mut eval = Map::new();
+        if let Some(plan) = &stage.eval {
+            match self.evaluate(&mut going, plan)? {
+                Some(results) => eval = results,
+                None => return Ok(RunEnd::Interrupted),
+            }
+        }
+        let seconds = going.started.elapsed().as_secs_f64();
+        self.summary.put(StageSummary {
+            name: stage.name.clone(),
+            kind: kind.into(),
+            from: stage.from.clone(),
+            steps,
+            seconds,
+            eval,
+        });
+        self.metrics.sync()?;
+        self.summary.write(self.dir).map_err(io(&self.dir.join("summary.json")))?;
+        self.tell(Event::StageDone { stage: &stage.name, seconds });
+        Ok(RunEnd::Done)
+    }
+
+    fn open_stage<'s>(&self, stage: &'s Stage, index: usize, done: Option<u64>) -> Result<Going<'s>, RunError> {
+        let started = Instant::now();
+        let start = || -> Result<Model, RunError> {
+            let Some(from) = &stage.from else { return Ok(self.prepared.initial_model()?) };
+            let not_run = || RunError::NotRun { stage: stage.name.clone(), from: from.clone() };
+            let last = self.checkpoints.latest(from)?.ok_or_else(not_run)?;
+            let steps = self.config.stage(from).map_or(last, Stage::steps);
+            if last != steps {
+                return Err(not_run());
+            }
+            Ok(Model::load(&self.checkpoints.load::<StageState>(from, last)?.dir)?)
+        };
+        let kl = match &stage.work {
+            Work::Rl(rl) if rl.kl.coefficient != 0.0 => Some(rl.kl),
+            _ => None,
+        };
+        let mut reference = kl.map(|_| start()).transpose()?;
+        let (model, state, file) = match done {
+            None => (start()?, StageState::default(), None),
+            Some(step) => {
+                let saved = self.checkpoints.load::<StageState>(&stage.name, step)?;
+                (Model::load(&saved.dir)?, saved.state.clone(), Some(saved.optimizer()))
+            }
+        };
+        let mut optimizer = Optimizer::new(&model.params, stage.training.adamw, stage.training.clip_norm)?;
+        if let Some(file) = file {
+            let mut places: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+            if kl.is_some_and(|kl| kl.refresh > 0)
+                && let Some(reference) = &mut reference
+            {
+                for p in reference.params.iter() {
+                    let size = p.value.elem_count();
+                    places.push((format!("reference.{}", p.name), p.value.dims().to_vec(), vec![0.0; size]));
+                }
+            }
+            optimizer.restore(&model.params, &file, state.updates, &mut places)?;
+            if let Some(reference) = &reference {
+                for (p, (_, _, values)) in reference.params.iter().zip(&places) {
+                    change(&p.value, |to| to.copy_from_slice(values))?;
+                }
+            }
+        }
+        let done = done.unwrap_or(0);
+        let events = Events::open(self.dir, &stage.name, done + 1)?;
+        Ok(Going { stage, index, model, optimizer, reference, state, done, events, started })
+    }
+
+    fn mid_train(&mut self, going: &mut Going<'_>, work: &MidTrain) -> Result<RunEnd, RunError> {
+        let stage = going.stage;
+        let (steps, training) = (stage.steps(), &stage.training);
+        let state = going.state.mixture.take();
+        let mut mixture: Mixture = self.prepared.mixture(self.config, going.index, work, training, state)?;
+        while going.done < steps {
+            let start = Instant::now();
+            let step = going.done + 1;
+            let batch = mixture.next_step()?;
+            let rate = training.schedule.rate(training.learning_rate, step, steps);
+            let domains = mixture.domains().len();
+            let stats = mid_train_step(&going.model, &mut going.optimizer, batch, domains, rate)
+                .map_err(|source| RunError::Update { stage: stage.name.clone(), step, source })?;
+            going.done = step;
+            going.state.mixture = Some(mixture.state());
+            let seconds = start.elapsed().as_secs_f64();
+            let mut record = Record::new(&stage.name, Kind::MidTrain, step).number("loss", stats.loss);
+            for (name, (loss, count)) in mixture.domains().iter().zip(&stats.domains) {
+                if *count > 0 {
+                    record = record.number(&format!("loss/{name}"), *loss).count(&format!("tokens/{name}"), *count);
+                }
+            }
+            record = (record.count("tokens", stats.tokens).number("lr", rate).number("grad_norm", stats.grad_norm))
+                .number("tokens_per_s", stats.tokens as f64 / seconds)
+                .number("seconds", seconds);
+            if self.step_done(going, record)? == RunEnd::Interrupted {
+                return Ok(RunEnd::Interrupted);
+            }
+        }
+        Ok(RunEnd::Done)
+    }
+
+    fn rl(&mut self, going: &mut Going<'_>, work: &Rl) -> Result<RunEnd, RunError> {
+        let stage = going.stage;
+        let (steps, training) = (stage.steps(), &stage.training);
+        let tasks: Vec<_> = work.tasks.iter().map(|share| self.prepared.tasks(&share.tasks)).collect();
+        let sets = work.tasks.iter().zip(&tasks).map(|(share, set)| (share.weight, set.len())).collect();
+        let order = TaskOrder::new(self.config.seed, sets);
+        let params = sampling_params(&work.sampling, &going.model);
+        let mut cursor = going.state.cursor.take().unwrap_or_default();
+        let mut scorer = self.prepared.rl_scorer(&going.model, work, training)?;
+        let plan = StepPlan {
+            rl: work,
+            micro_batch_tokens: training.micro_batch_tokens,
+            tasks: &tasks,
+            order: &order,
+            params: &params,
+        };
+        let updates = stage.updates();
+        let rate = |update: u64| training.schedule.rate(training.learning_rate, update.min(updates), updates);
+        while going.done < steps {
+            let step = going.done + 1;
+            if work.kl.refresh > 0
+                && going.done > 0
+                && going.done.is_multiple_of(work.kl.refresh)
+                && let Some(reference) = &going.reference
+            {
+                reference.params.assign(&going.model.params)?;
+            }
+            let key = RngKey { seed: self.config.seed, stage: going.index as u32, step };
+            let before = cursor.clone();
+            let (reference, optimizer) = (going.reference.as_ref(), &mut going.optimizer);
+            let (at, stop) = ((stage.name.as_str(), step), Some(self.interrupt));
+            let made = plan.run(
+                at, key, &going.model, reference, optimizer, &mut scorer, &mut cursor, &rate, stop,
+            );
+            let done = match made {
+                Ok(done) => done,
+                Err(StepError::Scoring(ScoringError::Interrupted)) => {
+                    going.state.cursor = Some(before);
+                    self.save(going)?;
+                    return Ok(RunEnd::Interrupted);
+                }
+                Err(source) => return Err(RunError::Step { stage: stage.name.clone(), step, source }),
+            };
+            going.done = step;
+            going.state.cursor = Some(cursor.clone());
+            self.ledger.write(&stage.name, step, &done.rows)?;
+            if let Some(message) = &done.message {
+                self.tell(Event::Message(&format!("{} step {step}: {message}", stage.name)));
+            }
+            if self.step_done(going, done.record)? == RunEnd::Interrupted {
+                return Ok(RunEnd::Interrupted);
+            }
+        }
+        Ok(RunEnd::Done)
+    }
+
+    /// Writes a step's record, saves and evaluates when it is time, and sees whether to stop.
+    fn step_done(&mut self, going: &mut Going<'_>, record: Record) -> Result<RunEnd, RunError> {
+        let (stage, steps) = (going.stage, going.stage.steps());
+        going.state.updates = going.optimizer.updates();
+        self.metrics.append(&record)?;
+        going.events.write(&record)?;
+        self.tell(Event::Step { record: &record, steps });
+        let last = going.done == steps;
+        let stop = self.interrupt.load(Ordering::Relaxed);
+        if last || stop || going.done.is_multiple_of(stage.training.checkpoint_every.max(1)) {
+            self.save(going)?;
+        }
+        if stop && !last {
+            return Ok(RunEnd::Interrupted);
+        }
+        let every = stage.eval.as_ref().and_then(|eval| eval.every);
+        if let (Some(plan), false) = (&stage.eval, last)
+            && every.is_some_and(|every| going.done.is_multiple_of(every))
+            && self.evaluate(going, plan)?.is_none()
+        {
+            return Ok(RunEnd::Interrupted);
+        }
+        Ok(RunEnd::Done)
+    }
+
+    fn save(&mut self, going: &Going<'_>) -> Result<(), RunError> {
+        self.metrics.sync()?;
+        let (model, stage) = (&going.model, going.stage);
+        let held = match (&going.reference, &stage.work) {
+            (Some(reference), Work::Rl(rl)) if rl.kl.refresh > 0 => {
+                reference.params.iter().map(|p| Ok((p, floats(&p.value)?))).collect::<candle_core::Result<Vec<_>>>()?
+            }
+            _ => Vec::new(),
+        };
+        let mut tensors = going.optimizer.tensors(&model.params);
+        for (p, values) in &held {
+            tensors.push((format!("reference.{}", p.name), p.value.dims().to_vec(), &**values));
+        }
+        let tokenizer = &self.prepared.tokenizer;
+        let path = self.checkpoints.save(&Snapshot {
+            stage: &stage.name,
+            step: going.done,
+            model_bytes: 4 * model.config.parameters() as u64,
+            write_model: &|folder| {
+                model.save(folder)?;
+                tokenizer.save(folder)?;
+                Ok(())
+            },
+            optimizer: &tensors,
+            state: &going.state,
+        })?;
+        self.checkpoints.prune(&stage.name, stage.training.keep)?;
+        self.tell(Event::Saved { path: &path });
+        Ok(())
+    }
+
+    /// Evaluates the stage's task sets; none when interrupted.
+    fn evaluate(
+        &mut self,
+        going: &mut Going<'_>,
+        plan: &Eval,
+    ) -> Result<Option<Map<String, serde_json::Value>>, RunError> {
+        let stage = going.stage;
+        let mut scorer: Scorer = self.prepared.eval_scorer(&going.model, plan)?;
+        let mut results = Map::new();
+        for (i, taskset) in plan.tasks.iter().enumerate() {
+            let problems = self.prepared.tasks(taskset);
+            let problems = &problems[..plan.limit.unwrap_or(problems.len()).min(problems.len())];
+            self.tell(Event::EvalStarted { stage: &stage.name, taskset, samples: problems.len() * plan.samples });
+            let sampling = plan.sampling();
+            let key = RngKey {
+                seed: self.config.seed,
+                stage: EVAL_KEYS + (going.index * plan.tasks.len() + i) as u32,
+                step: going.done,
+            };
+            let set = EvalPlan {
+                taskset,
+                problems,
+                samples: plan.samples,
+                params: sampling_params(&sampling, &going.model),
+                stop: &plan.stop,
+                key,
+            };
+            let result = match evaluate(&going.model, &mut scorer, &set, Some(self.interrupt)) {
+                Ok(result) => result,
+                Err(ScoringError::Interrupted) => return Ok(None),
+                Err(source) => return Err(RunError::Eval { stage: stage.name.clone(), source }),
+            };
+            let record = result.record(&stage.name, going.done);
+            self.metrics.append(&record)?;
+            going.events.write(&record)?;
+            let rows: Vec<_> = (result.scored.iter())
+                .map(|s| {
+                    let version = going.optimizer.updates() as i64;
+                    s.ledger_row((&stage.name, going.done), s.group, s.rollout.prompt, &problems[s.group], version)
+                })
+                .collect();
+            let folder = self.dir.join("samples");
+            std::fs::create_dir_all(&folder).map_err(io(&folder))?;
+            write_rows(&folder.join(format!("{}-{:06}-{taskset}.parquet", stage.name, going.done)), &rows)?;
+            self.tell(Event::EvalDone { stage: &stage.name, result: &result });
+            results.insert(taskset.clone(), result.summary());
+        }
+        Ok(Some(results))
+    }
+}
+
+/// Stage numbers of random keys from here on are evaluations'.
+const EVAL_KEYS: u32 = 2048;
