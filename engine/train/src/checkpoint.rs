@@ -117,7 +117,8 @@ pub struct Snapshot<'a, S> {
     pub write_model: &'a dyn Fn(&Path) -> Result<(), AnyError>,
     /// The optimiser's tensors: name, shape, f32 values in row-major order.
     pub optimizer: &'a [(String, Vec<usize>, &'a [f32])],
-    /// The loop's own state; every number must be finite, and comes back exactly.
+    /// The loop's own state. Numbers come back exactly; one that is not finite is refused, but within an `Option`, where
+    /// JSON cannot tell it from `None`.
     pub state: &'a S,
 }
 

@@ -148,12 +148,13 @@ mod tests {
     fn the_interval_holds_the_truth_about_95_times_in_100() {
         // Problems of very different difficulty, 8 samples each: the rate of problem i is drawn from a two-point or a
         // power distribution, and its samples from that rate.
-        let mut state = 0x1234_5678_9ABC_DEFu64;
+        let mut state = 0x0123_4567_89AB_CDEF_u64;
         let mut uniform = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             ((state ^ state >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 11) as f64 / (1u64 << 53) as f64
         };
-        let rates: [(&str, fn(f64) -> f64, f64); 4] = [
+        type Rate = fn(f64) -> f64;
+        let rates: [(&str, Rate, f64); 4] = [
             ("even", |u| u, 0.5),
             ("hard", |u| u.powi(9), 0.1),
             ("all or none", |u| f64::from(u < 0.2), 0.2),

@@ -154,7 +154,7 @@ fn a_state_file_that_cannot_be_read_is_named_with_the_reason() {
         ("\"format\": 1", "\"format\": 2", "`format` is 2, this program reads 1"),
         ("\"step\": 5", "\"step\": 6", "it is of stage `base` at step 6"),
         ("\"state\"", "\"stat\"", "missing field `state`"),
-        ("{", "", "line 1"),
+        ("{", "", "line 2 column"),
     ] {
         assert!(good.contains(from));
         fs::write(&path, good.replacen(from, to, 1)).unwrap();
@@ -207,10 +207,11 @@ fn a_killed_save_is_finished_if_it_was_complete_and_cleared_away_if_not() {
 fn a_state_that_json_cannot_hold_is_refused_before_anything_is_written() {
     let run = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(run.path());
-    for bad in [LoopState { best: f64::NAN, ..state(1) }, LoopState { last: Some(f64::INFINITY), ..state(1) }]
-    {
-        let result = save_with(&checkpoints, 1, &bad, &write_model);
-        assert!(matches!(result, Err(CheckpointError::State { step: 1, .. })), "{bad:?}: {result:?}");
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let result = save_with(&checkpoints, 1, &LoopState { best: bad, ..state(1) }, &write_model);
+        assert!(matches!(result, Err(CheckpointError::State { step: 1, .. })), "{bad}: {result:?}");
+        let result = save_with(&checkpoints, 1, &vec![0.5, bad], &write_model);
+        assert!(matches!(result, Err(CheckpointError::State { step: 1, .. })), "{bad}: {result:?}");
     }
     assert!(!run.path().join("checkpoints").exists());
 }
