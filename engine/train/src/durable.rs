@@ -35,7 +35,7 @@ pub fn write<E: From<io::Error>>(
     written
 }
 
-/// Writes `bytes` to `path` as [`write`] does.
+/// Writes `bytes` to `path` as [`write()`] does.
 ///
 /// # Errors
 /// Those of the file system.

@@ -21,7 +21,7 @@ struct LoopState {
 
 fn state(cursor: u64) -> LoopState {
     let sources = BTreeMap::from([("web".to_string(), u64::MAX), ("math".to_string(), (1 << 53) + 1)]);
-    LoopState { cursor, best: 0.1 + 0.2, single: 16_777_217.3e-30, sources, last: None }
+    LoopState { cursor, best: 0.1 + 0.2, single: 1.0e-45, sources, last: None }
 }
 
 fn write_model(dir: &Path) -> Result<(), AnyError> {
