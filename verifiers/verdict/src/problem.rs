@@ -60,6 +60,22 @@ impl Completion {
     pub fn new(text: impl Into<String>) -> Self {
         Completion { text: text.into(), truncated: false, tokens: 0 }
     }
+
+    /// What counts as the answer: the text after the last `</think>`. Nothing, when thinking was opened and never ended: an
+    /// answer inside the thinking is none.
+    ///
+    /// ```
+    /// use rlvr_verdict::Completion;
+    ///
+    /// assert_eq!(Completion::new("<think>5?</think> It is 6.").answer_text(), " It is 6.");
+    /// assert_eq!(Completion::new("<think>5").answer_text(), "");
+    /// assert_eq!(Completion::new("It is 6.").answer_text(), "It is 6.");
+    /// ```
+    pub fn answer_text(&self) -> &str {
+        let answer =
+            self.text.rfind("</think>").map_or(&*self.text, |end| &self.text[end + "</think>".len()..]);
+        if answer.contains("<think>") { "" } else { answer }
+    }
 }
 
 /// Why a problem cannot be judged by its verifier: found by `check`, before a run.

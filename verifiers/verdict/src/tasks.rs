@@ -108,6 +108,25 @@ pub fn read_row(
     Ok(TaskRow { problem, completion })
 }
 
+/// The ids of a task set, each with its place: finds the ones that come twice.
+#[derive(Clone, Debug, Default)]
+pub struct Ids(BTreeMap<String, Place>);
+
+impl Ids {
+    /// Notes the id of the row at `place`, whose column for ids is `column`.
+    ///
+    /// # Errors
+    /// When another row has it.
+    pub fn insert(&mut self, id: &str, place: &Place, column: &str) -> Result<(), RowError> {
+        if let Some(first) = self.0.get(id) {
+            let problem = format!("{id:?} is the id of {first} as well; each row needs its own");
+            return Err(RowError { place: place.clone(), field: column.to_owned(), problem });
+        }
+        self.0.insert(id.to_owned(), place.clone());
+        Ok(())
+    }
+}
+
 struct Fields<'a> {
     row: Map<String, Value>,
     place: &'a Place,
@@ -199,6 +218,19 @@ mod tests {
         assert!(error.contains("dir/rows.jsonl:3: field `prompt`: is missing"), "{error}");
         let error = read(serde_json::json!({"prompt": "?"}), &[], None).unwrap_err();
         assert!(error.contains("`verifier`: is missing"), "{error}");
+    }
+
+    #[test]
+    fn an_id_that_comes_twice_is_found_with_both_places() {
+        let place = |line| Place { file: "rows.jsonl".into(), line };
+        let mut ids = Ids::default();
+        ids.insert("a", &place(1), "id").unwrap();
+        ids.insert("b", &place(2), "id").unwrap();
+        let error = ids.insert("a", &place(9), "id").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "rows.jsonl:9: field `id`: \"a\" is the id of rows.jsonl:1 as well; each row needs its own"
+        );
     }
 
     #[test]
