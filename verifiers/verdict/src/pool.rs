@@ -81,12 +81,13 @@ impl VerifierPool {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The verifier with the largest share of faults above `share` of its samples, if any, with its counts.
+    /// The verifier with the largest share of faults above `share` of its samples, if any, with its counts. Of few samples, one
+    /// may fail whatever the share.
     pub fn over(&self, share: f64) -> Option<(String, FaultCount)> {
         let rate = |c: &FaultCount| c.faults as f64 / c.samples.max(1) as f64;
         self.counts()
             .into_iter()
-            .filter(|(_, count)| rate(count) > share)
+            .filter(|(_, count)| rate(count) > share && count.faults > 1)
             .max_by(|a, b| rate(&a.1).total_cmp(&rate(&b.1)))
     }
 }
@@ -110,9 +111,11 @@ impl<K: Send + 'static> Round<'_, K> {
         runtime.spawn(async move {
             let job = Arc::new(job);
             let mut verdict = judge(&job, &workers, hang).await;
-            if verdict.outcome == Outcome::Fault {
+            // what hangs once is not given a second thread to hold
+            if verdict.as_ref().is_some_and(|v| v.outcome == Outcome::Fault) {
                 verdict = judge(&job, &workers, hang).await;
             }
+            let verdict = verdict.unwrap_or_else(|| hanging(&job, hang));
             {
                 let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
                 let count = counts.entry(job.verifier.name().to_owned()).or_default();
@@ -145,24 +148,29 @@ impl<K: Send + 'static> Round<'_, K> {
     }
 }
 
-/// One attempt, on a thread of its own as far as hanging goes: the permit is given back when the limit is over.
-async fn judge(job: &Arc<Job>, workers: &Semaphore, hang: Duration) -> Verdict {
-    let Ok(_permit) = workers.acquire().await else { return Verdict::fault("the verifier pool was closed") };
+/// One attempt; none when it hangs: the permit is then given back and the thread left to itself.
+async fn judge(job: &Arc<Job>, workers: &Semaphore, hang: Duration) -> Option<Verdict> {
+    let Ok(_permit) = workers.acquire().await else {
+        return Some(Verdict::fault("the verifier pool was closed"));
+    };
     let worker = job.clone();
     let work = tokio::task::spawn_blocking(move || {
         verify_guarded(&*worker.verifier, &worker.problem, &worker.completion)
     });
-    match tokio::time::timeout(hang, work).await {
-        Ok(Ok(verdict)) => verdict,
-        Ok(Err(error)) => Verdict::fault(format!("verifier `{}` was lost: {error}", job.verifier.name())),
-        Err(_) => Verdict::fault(format!(
-            "verifier `{}` had not answered for problem `{}`, sample {}, within {} s; its thread was abandoned",
-            job.verifier.name(),
-            job.problem.id,
-            job.sample,
-            hang.as_secs_f64(),
-        )),
+    match tokio::time::timeout(hang, work).await.ok()? {
+        Ok(verdict) => Some(verdict),
+        Err(error) => Some(Verdict::fault(format!("verifier `{}` was lost: {error}", job.verifier.name()))),
     }
+}
+
+fn hanging(job: &Job, hang: Duration) -> Verdict {
+    Verdict::fault(format!(
+        "verifier `{}` had not answered for problem `{}`, sample {}, within {} s; its thread was abandoned",
+        job.verifier.name(),
+        job.problem.id,
+        job.sample,
+        hang.as_secs_f64(),
+    ))
 }
 
 #[cfg(test)]
