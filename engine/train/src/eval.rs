@@ -46,7 +46,7 @@ pub struct EvalResult {
     pub scored: Vec<Scored>,
 }
 
-/// Draws and judges.
+/// Draws and judges; `progress` is told how many samples are drawn.
 ///
 /// # Errors
 /// As for [`Scorer::draw`].
@@ -55,10 +55,11 @@ pub fn evaluate(
     scorer: &mut Scorer,
     plan: &EvalPlan<'_>,
     interrupt: Option<&AtomicBool>,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<EvalResult, ScoringError> {
     let start = Instant::now();
     let EvalPlan { problems, samples, params, stop, key, .. } = plan;
-    let drawn = scorer.draw(model, problems, 0, *samples, params, stop, *key, interrupt)?;
+    let drawn = scorer.draw(model, problems, 0, *samples, params, stop, *key, interrupt, progress)?;
     let mut outcomes: Vec<Problem> =
         problems.iter().map(|p| Problem { tags: p.problem.tags.clone(), samples: Vec::new() }).collect();
     for sample in &drawn.scored {

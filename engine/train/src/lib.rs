@@ -1,9 +1,13 @@
 //! Training: data mixtures, mid-training, the RL loop, evaluation, checkpoints and the ledger of a run.
 
 pub mod adamw;
+pub mod bench;
 pub mod checkpoint;
+pub mod config;
+pub mod data;
 pub mod durable;
 pub mod eval;
+pub mod generators;
 pub mod interval;
 pub mod ledger;
 pub mod metrics;
@@ -12,6 +16,7 @@ pub mod optimizer_file;
 pub mod passk;
 pub mod progress;
 pub mod rl;
+pub mod run;
 pub mod schedule;
 pub mod scoring;
 pub mod tensorboard;

@@ -169,7 +169,8 @@ impl Scorer {
         Scorer { sampler, tokenizer, verifiers, pool, reward, max_fault_share }
     }
 
-    /// Draws `samples` completions of each prompt and judges each as it ends. The prompts' keys count from `first_key`.
+    /// Draws `samples` completions of each prompt and judges each as it ends; `progress` is told how many
+    /// have ended. The prompts' keys count from `first_key`.
     ///
     /// # Errors
     /// When the sampler fails, a verifier fails more often than allowed, or `interrupt` is set.
@@ -184,6 +185,7 @@ impl Scorer {
         stop: &[String],
         key: RngKey,
         interrupt: Option<&AtomicBool>,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<Drawn, ScoringError> {
         let requests: Vec<Request> = (prompts.iter().enumerate())
             .map(|(i, p)| Request {
@@ -223,6 +225,7 @@ impl Scorer {
                 round.submit((open.len(), i), job);
             }
             open.push((group, rollout, text, vec![None; parts.len()]));
+            progress(open.len() as u64);
             ControlFlow::Continue(())
         };
         let stats = self.sampler.generate(model, &requests, params, key, &rule, &mut on_finish)?;

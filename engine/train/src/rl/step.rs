@@ -148,7 +148,7 @@ impl StepPlan<'_> {
         interrupt: Option<&AtomicBool>,
     ) -> Result<Vec<DrawnGroup>, ScoringError> {
         let (samples, stop) = (self.rl.samples_per_prompt, &self.rl.sampling.stop);
-        let drawn = scorer.draw(model, prompts, first_key, samples, self.params, stop, key, interrupt)?;
+        let drawn = scorer.draw(model, prompts, first_key, samples, self.params, stop, key, interrupt, &mut |_| ())?;
         phases.waited_s += drawn.waited_s;
         phases.prompt_tokens += drawn.stats.prefill_tokens;
         phases.generated_tokens += drawn.stats.generated_tokens;

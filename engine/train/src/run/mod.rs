@@ -8,7 +8,7 @@ mod prepare;
 mod stage;
 pub mod summary;
 
-pub use prepare::{PrepareError, Prepared, load_tokenizer, prompted, sampling_params, verifiers};
+pub use prepare::{PrepareError, Prepared, load_tokenizer, sampling_params, verifiers};
 
 use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::config::RunConfig;
@@ -249,6 +249,6 @@ fn mark(config: &RunConfig, checkpoints: &Checkpoints, summary: &Summary) -> Res
 
 impl Run<'_> {
     fn tell(&self, event: Event<'_>) {
-        self.observer.event(&event);
+        self.observer.observe(event);
     }
 }

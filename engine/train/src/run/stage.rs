@@ -60,7 +60,11 @@ impl Run<'_> {
         }
         let mut going = self.open_stage(stage, index, done)?;
         let (steps, kind) = (stage.steps(), stage.kind());
-        self.tell(Event::StageStarted { stage: &stage.name, kind, steps, done: going.done });
+        let (from, done) = (stage.from.as_deref(), going.done);
+        self.tell(Event::StageStarted { stage: &stage.name, kind, from, done, steps });
+        if going.done < steps && going.done > 0 && self.eval_due(&mut going)? == RunEnd::Interrupted {
+            return Ok(RunEnd::Interrupted); // the evaluation after the checkpoint had not ended, or its records were dropped
+        }
         let end = match &stage.work {
             Work::MidTrain(work) => self.mid_train(&mut going, work)?,
             Work::Rl(work) => self.rl(&mut going, work)?,
@@ -177,7 +181,7 @@ impl Run<'_> {
         let order = TaskOrder::new(self.config.seed, sets);
         let params = sampling_params(&work.sampling, &going.model);
         let mut cursor = going.state.cursor.take().unwrap_or_default();
-        let mut scorer = self.prepared.rl_scorer(&going.model, work, training)?;
+        let mut scorer = self.prepared.rl_scorer(work)?;
         let plan = StepPlan {
             rl: work,
             micro_batch_tokens: training.micro_batch_tokens,
@@ -231,7 +235,7 @@ impl Run<'_> {
         going.state.updates = going.optimizer.updates();
         self.metrics.append(&record)?;
         going.events.write(&record)?;
-        self.tell(Event::Step { record: &record, steps });
+        self.tell(Event::Step { record: &record });
         let last = going.done == steps;
         let stop = self.interrupt.load(Ordering::Relaxed);
         if last || stop || going.done.is_multiple_of(stage.training.checkpoint_every.max(1)) {
@@ -240,14 +244,16 @@ impl Run<'_> {
         if stop && !last {
             return Ok(RunEnd::Interrupted);
         }
-        let every = stage.eval.as_ref().and_then(|eval| eval.every);
-        if let (Some(plan), false) = (&stage.eval, last)
-            && every.is_some_and(|every| going.done.is_multiple_of(every))
-            && self.evaluate(going, plan)?.is_none()
-        {
-            return Ok(RunEnd::Interrupted);
+        if last { Ok(RunEnd::Done) } else { self.eval_due(going) }
+    }
+
+    /// Evaluates within a stage where its `every` says so.
+    fn eval_due(&mut self, going: &mut Going<'_>) -> Result<RunEnd, RunError> {
+        let Some(plan) = &going.stage.eval else { return Ok(RunEnd::Done) };
+        if !plan.every.is_some_and(|every| every > 0 && going.done.is_multiple_of(every)) {
+            return Ok(RunEnd::Done);
         }
-        Ok(RunEnd::Done)
+        Ok(if self.evaluate(going, plan)?.is_some() { RunEnd::Done } else { RunEnd::Interrupted })
     }
 
     fn save(&mut self, going: &Going<'_>) -> Result<(), RunError> {
@@ -288,12 +294,13 @@ impl Run<'_> {
         plan: &Eval,
     ) -> Result<Option<Map<String, serde_json::Value>>, RunError> {
         let stage = going.stage;
-        let mut scorer: Scorer = self.prepared.eval_scorer(&going.model, plan)?;
+        let mut scorer: Scorer = self.prepared.eval_scorer(plan, EVAL_SEQUENCES)?;
         let mut results = Map::new();
         for (i, taskset) in plan.tasks.iter().enumerate() {
             let problems = self.prepared.tasks(taskset);
             let problems = &problems[..plan.limit.unwrap_or(problems.len()).min(problems.len())];
-            self.tell(Event::EvalStarted { stage: &stage.name, taskset, samples: problems.len() * plan.samples });
+            let samples = (problems.len() * plan.samples) as u64;
+            self.tell(Event::EvalStarted { stage: &stage.name, taskset, samples });
             let sampling = plan.sampling();
             let key = RngKey {
                 seed: self.config.seed,
@@ -308,7 +315,8 @@ impl Run<'_> {
                 stop: &plan.stop,
                 key,
             };
-            let result = match evaluate(&going.model, &mut scorer, &set, Some(self.interrupt)) {
+            let mut told = |done| self.tell(Event::EvalProgress { done });
+            let result = match evaluate(&going.model, &mut scorer, &set, Some(self.interrupt), &mut told) {
                 Ok(result) => result,
                 Err(ScoringError::Interrupted) => return Ok(None),
                 Err(source) => return Err(RunError::Eval { stage: stage.name.clone(), source }),
@@ -325,7 +333,7 @@ impl Run<'_> {
             let folder = self.dir.join("samples");
             std::fs::create_dir_all(&folder).map_err(io(&folder))?;
             write_rows(&folder.join(format!("{}-{:06}-{taskset}.parquet", stage.name, going.done)), &rows)?;
-            self.tell(Event::EvalDone { stage: &stage.name, result: &result });
+            self.tell(Event::EvalDone { record: &record });
             results.insert(taskset.clone(), result.summary());
         }
         Ok(Some(results))
@@ -334,3 +342,5 @@ impl Run<'_> {
 
 /// Stage numbers of random keys from here on are evaluations'.
 const EVAL_KEYS: u32 = 2048;
+/// Sequences of an evaluation that are decoded together.
+const EVAL_SEQUENCES: usize = 128;

@@ -1,0 +1,232 @@
+//! What a run needs before its first step: tokenizer, starting model, verifiers and checked task sets.
+//!
+//! Everything that can be wrong with the user's data is found here, before any training.
+
+use crate::config::{ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, Sampling, TokenizerSource, Training, Work};
+use crate::data::{DataError, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
+use crate::scoring::{PromptedProblem, Scorer};
+use rlvr_model::config::ConfigError as ModelConfigError;
+use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
+use rlvr_model::{Model, ModelConfig, ModelError};
+use rlvr_rollouts::{RolloutError, Sampler, SamplerConfig, SamplingParams};
+use rlvr_verdict::compose::RewardConfig;
+use rlvr_verdict::{Registry, Verifier, VerifierPool};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Documents of each source that a tokenizer is trained on at most.
+const TOKENIZER_DOCUMENTS: u64 = 20_000;
+
+/// Why a run cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The config asks for what is not there.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data are wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model's config is wrong.
+    #[error(transparent)]
+    ModelConfig(#[from] ModelConfigError),
+    /// The tokenizer cannot be made, or does not fit the model.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The sampler cannot be made.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// The verifier threads cannot be started.
+    #[error("verifier threads cannot be started: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// What all stages of a run share.
+pub struct Prepared {
+    /// The run's tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// The shape of its models.
+    pub model_config: ModelConfig,
+    model: ModelSource,
+    seed: u64,
+    verifiers: BTreeMap<String, Arc<dyn Verifier>>,
+    reward: RewardConfig,
+    tasks: BTreeMap<String, Vec<PromptedProblem>>,
+    sources: BTreeMap<String, Arc<Source>>,
+}
+
+/// All built-in verifiers.
+pub fn verifiers() -> Registry {
+    let mut registry = Registry::new();
+    rlvr_text::register(&mut registry);
+    rlvr_math::register(&mut registry);
+    registry
+}
+
+/// The tokenizer that the config asks for; a BPE is trained on the sources named.
+///
+/// # Errors
+/// When it cannot be read or trained.
+pub fn load_tokenizer(
+    model: &ModelSource,
+    sources: &BTreeMap<String, Arc<Source>>,
+) -> Result<Tokenizer, PrepareError> {
+    Ok(match model {
+        ModelSource::Folder(folder) => Tokenizer::load(folder)?,
+        ModelSource::New { tokenizer: TokenizerSource::File(path), .. } => Tokenizer::load(path)?,
+        ModelSource::New { tokenizer: TokenizerSource::Characters, .. } => Tokenizer::characters()?,
+        ModelSource::New { tokenizer: TokenizerSource::Bpe { vocab_size, split_digits, sources: names }, .. } => {
+            let mut texts = Vec::new();
+            for source in names.iter().filter_map(|name| sources.get(name)) {
+                for document in source.documents(TOKENIZER_DOCUMENTS) {
+                    let document = document?;
+                    texts.push(format!("{}{}", document.prompt, document.text));
+                }
+            }
+            Tokenizer::train_bpe(texts.iter().map(String::as_str), *vocab_size, *split_digits)?
+        }
+    })
+}
+
+/// The sampler's parameters: the model's ends of sequence stop a completion.
+pub fn sampling_params(sampling: &Sampling, model: &Model) -> SamplingParams {
+    SamplingParams {
+        temperature: sampling.temperature,
+        top_k: sampling.top_k,
+        top_p: sampling.top_p,
+        min_p: sampling.min_p,
+        max_tokens: sampling.max_tokens,
+        stop_ids: model.generation.eos_token_id.clone(),
+        ..SamplingParams::default()
+    }
+}
+
+/// Most tokens that a stage or an evaluation generates for a task set.
+fn completion_tokens(config: &RunConfig, tasks: &str) -> usize {
+    let of_rl = |stage: &crate::config::Stage| match &stage.work {
+        Work::Rl(rl) if rl.tasks.iter().any(|share| share.tasks == tasks) => rl.sampling.max_tokens,
+        _ => 0,
+    };
+    let of_eval = |stage: &crate::config::Stage| match &stage.eval {
+        Some(eval) if eval.tasks.iter().any(|name| name == tasks) => eval.max_tokens,
+        _ => 0,
+    };
+    config.stages.iter().map(|stage| of_rl(stage).max(of_eval(stage))).max().unwrap_or(0)
+}
+
+impl Prepared {
+    /// Prepares everything that the config's stages use.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, or all wrong rows of a task set.
+    pub fn new(config: &RunConfig) -> Result<Self, PrepareError> {
+        let mut sources = BTreeMap::new();
+        for (name, source) in &config.sources {
+            sources.insert(name.clone(), Arc::new(Source::open(name, source, config.seed)?));
+        }
+        let tokenizer = Arc::new(load_tokenizer(&config.model, &sources)?);
+        let mut model_config = config.model.config(tokenizer.vocab_size())?;
+        if matches!(config.model, ModelSource::New { .. }) {
+            model_config.bos_token_id = tokenizer.bos_id();
+            model_config.eos_token_id = tokenizer.eos_id().into_iter().collect();
+            model_config.pad_token_id = tokenizer.pad_id();
+        }
+        tokenizer.check_fits(&model_config)?;
+        let verifiers = config.make_verifiers(&verifiers())?;
+        let mut tasks = BTreeMap::new();
+        for (name, set) in &config.tasks {
+            let checks = TaskChecks {
+                tokenizer: &tokenizer,
+                verifiers: &verifiers,
+                context: model_config.max_position_embeddings,
+                max_tokens: completion_tokens(config, name),
+            };
+            tasks.insert(name.clone(), load_tasks(name, set, config.seed, &checks)?);
+        }
+        let (model, seed) = (config.model.clone(), config.seed);
+        let reward = config.reward.clone().unwrap_or_default();
+        Ok(Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, sources })
+    }
+
+    /// The model that stages without `from` start from.
+    ///
+    /// # Errors
+    /// When its folder cannot be read.
+    pub fn initial_model(&self) -> Result<Model, ModelError> {
+        match &self.model {
+            ModelSource::Folder(folder) => Model::load(folder),
+            ModelSource::New { .. } => Model::random(self.model_config.clone(), self.seed),
+        }
+    }
+
+    /// The problems of a task set; none for an unknown one, which the config's checks have refused.
+    pub fn tasks(&self, name: &str) -> Vec<PromptedProblem> {
+        self.tasks.get(name).cloned().unwrap_or_default()
+    }
+
+    /// A mid-training stage's data, where `state` left it.
+    pub(super) fn mixture(
+        &self,
+        config: &RunConfig,
+        index: usize,
+        work: &MidTrain,
+        training: &Training,
+        state: Option<MixtureState>,
+    ) -> Result<Mixture, DataError> {
+        let plan = MixturePlan {
+            seed: config.seed,
+            stage: &config.stages[index].name,
+            steps: work.steps(),
+            batch_tokens: work.batch_tokens,
+            micro_batch_tokens: training.micro_batch_tokens,
+            context: work.context.unwrap_or(self.model_config.max_position_embeddings),
+        };
+        let mut mixture = Mixture::new(&work.mixture, &self.sources, &self.tokenizer, &plan)?;
+        if let Some(state) = state {
+            mixture.restore(state)?;
+        }
+        Ok(mixture)
+    }
+
+    pub(super) fn rl_scorer(&self, work: &Rl) -> Result<Scorer, PrepareError> {
+        let longest = work.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(1);
+        let longest = (longest + work.sampling.max_tokens).min(self.model_config.max_position_embeddings);
+        let mut sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
+        sizes.kv_pages = work.kv_pages.unwrap_or(sizes.kv_pages);
+        self.scorer(sizes, work.workers, self.reward.clone(), work.max_fault_share)
+    }
+
+    pub(super) fn eval_scorer(&self, plan: &Eval, sequences: usize) -> Result<Scorer, PrepareError> {
+        let longest = plan.tasks.iter().map(|name| self.longest_prompt(name)).max().unwrap_or(1);
+        let longest = (longest + plan.max_tokens).min(self.model_config.max_position_embeddings);
+        let sizes = SamplerConfig::for_sequences(sequences, longest);
+        self.scorer(sizes, 0, RewardConfig::default(), 1.0)
+    }
+
+    fn longest_prompt(&self, tasks: &str) -> usize {
+        self.tasks.get(tasks).into_iter().flatten().map(|p| p.ids.len()).max().unwrap_or(1)
+    }
+
+    fn scorer(
+        &self,
+        sizes: SamplerConfig,
+        workers: usize,
+        reward: RewardConfig,
+        max_fault_share: f64,
+    ) -> Result<Scorer, PrepareError> {
+        let sampler = Sampler::new(&self.model_config, sizes)?;
+        let pool = VerifierPool::new(workers, VerifierPool::HANG)?;
+        let verifiers = self.verifiers.clone();
+        Ok(Scorer::new(sampler, self.tokenizer.clone(), verifiers, pool, reward, max_fault_share))
+    }
+
+    /// Longest sequence that a stage of the config can make, in tokens: prompts of its tasks and what is generated.
+    pub fn longest_sequence(&self, work: &Work) -> usize {
+        match work {
+            Work::MidTrain(work) => work.context.unwrap_or(self.model_config.max_position_embeddings),
+            Work::Rl(rl) => {
+                let prompt = rl.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(0);
+                (prompt + rl.sampling.max_tokens).min(self.model_config.max_position_embeddings)
+            }
+        }
+    }
+}
