@@ -1,0 +1,155 @@
+use serde_json::json;
+
+use super::*;
+
+fn verifiers() -> BTreeMap<String, Arc<dyn Verifier>> {
+    let mut registry = rlvr_verdict::Registry::new();
+    rlvr_math::register(&mut registry);
+    rlvr_text::register(&mut registry);
+    ["math", "choice"].map(|name| (name.to_string(), registry.make(name, &Value::Null).unwrap())).into()
+}
+
+fn load(config: Value, context: usize) -> Result<Vec<PromptedProblem>, DataError> {
+    let (tokenizer, verifiers) = (Tokenizer::characters().unwrap(), verifiers());
+    let checks = TaskChecks { tokenizer: &tokenizer, verifiers: &verifiers, context, max_tokens: 20 };
+    load_tasks("t", &serde_json::from_value(config).unwrap(), 1, &checks)
+}
+
+fn rows(folder: &std::path::Path, rows: &[Value]) -> std::path::PathBuf {
+    let path = folder.join("rows.jsonl");
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    path
+}
+
+#[test]
+fn gsm8k_rows_become_problems_with_their_prompts() {
+    let folder = tempfile::tempdir().unwrap();
+    let question = json!({ "question": "One and one?", "answer": "1+1=<<1+1=2>>2\n#### 2,000" });
+    let path = rows(folder.path(), &[json!({ "question": "skipped", "answer": "" }), question, json!({})]);
+    let config = json!({
+        "path": path, "map": { "prompt": "question" }, "verifier": "math", "skip": 1, "limit": 1,
+        "transform": [{ "field": "answer", "capture": "####\\s*(.+)" },
+                      { "field": "answer", "replace": ",", "with": "" }],
+        "template": "Question: {{ prompt }}\nAnswer:",
+    });
+    let tasks = load(config, 100).unwrap();
+    assert_eq!(tasks.len(), 1);
+    let PromptedProblem { problem, prompt, ids } = &tasks[0];
+    assert_eq!((problem.answer.as_deref(), problem.verifier.as_str()), (Some("2000"), "math"));
+    assert_eq!(problem.id, "rows.jsonl:2");
+    assert_eq!(&**prompt, "Question: One and one?\nAnswer:");
+    let tokenizer = Tokenizer::characters().unwrap();
+    assert_eq!(ids[0], tokenizer.bos_id().unwrap());
+    assert_eq!(tokenizer.decode(ids).unwrap(), **prompt);
+}
+
+#[test]
+fn all_that_is_wrong_in_a_set_is_told_at_once_with_file_line_and_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |id: &str| json!({ "id": id, "prompt": "1+1", "verifier": "math", "answer": "2" });
+    let with = |id: &str, field: &str, value: Value| {
+        let mut row = row(id);
+        row[field] = value;
+        row
+    };
+    let path = rows(
+        folder.path(),
+        &[
+            row("a"),
+            row("a"),
+            with("b", "verifier", json!("mth")),
+            with("c", "answer", json!(["2"])),
+            with("d", "answer", Value::Null),
+            with("e", "prompt", json!("long ".repeat(30))),
+            with("f", "prompt", Value::Null),
+            with("g", "prompt", json!([{ "role": "user", "content": "hi" }])),
+        ],
+    );
+    let mut file = std::fs::read_to_string(&path).unwrap();
+    file.push_str("\n{\"id\": \n");
+    std::fs::write(&path, file).unwrap();
+    let error = load(json!({ "path": path }), 100).unwrap_err();
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "task set `t`: 8 of its rows cannot be used");
+    let expected = [
+        ("rows.jsonl:2: field `id`", "`a` is the id of"),
+        ("rows.jsonl:3: field `verifier`", "there is no verifier `mth`; did you mean `math`?"),
+        ("rows.jsonl:4: field `answer`", "a string or a number is right"),
+        ("rows.jsonl:5: field `answer`", "missing"),
+        (
+            "rows.jsonl:6: field `prompt`",
+            "is 151 tokens long, but the context of 100 leaves 80 beside max_tokens 20: shorten the prompt",
+        ),
+        ("rows.jsonl:7: field `prompt`", ""),
+        ("rows.jsonl:8: field `prompt`", "set `chat = true`"),
+        ("rows.jsonl:9: column", "not a JSON object in one line"),
+    ];
+    for (line, (place, problem)) in lines[1..].iter().zip(expected) {
+        assert!(line.contains(place) && line.contains(problem), "{line}\n{place} {problem}");
+    }
+    assert_eq!(lines.len(), 9);
+}
+
+#[test]
+fn no_more_than_twenty_errors_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = rows(folder.path(), &vec![json!({ "question": "?" }); 33]);
+    let error = load(json!({ "path": path, "verifier": "math" }), 100).unwrap_err();
+    assert!(matches!(&error, DataError::Rows { errors, more: 13, .. } if errors.len() == 20), "{error:?}");
+    assert!(error.to_string().ends_with("  and 13 more"), "{error}");
+}
+
+#[test]
+fn a_mapped_column_that_a_row_lacks_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = rows(folder.path(), &[json!({ "questions": "1+1", "answer": "2" })]);
+    let error = load(json!({ "path": path, "map": { "prompt": "question" }, "verifier": "math" }), 100);
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("rows.jsonl:1: field `question`: is missing; did you mean `questions`?"), "{text}");
+}
+
+#[test]
+fn a_generator_is_a_task_set_whose_every_row_checks() {
+    let made = |generator: &str, split: &str| {
+        load(json!({ "generator": generator, "count": 300, "split": split }), 200).unwrap()
+    };
+    let math = made("math-tasks", "held-out");
+    assert_eq!((math.len(), math[0].problem.id.as_str()), (300, "math-tasks/1"));
+    let train = made("math-tasks", "train");
+    let seen: std::collections::BTreeSet<&str> = train.iter().map(|task| &*task.prompt).collect();
+    assert!(math.iter().all(|task| !seen.contains(&*task.prompt)));
+    assert_eq!(made("facts", "held-out")[0].problem.choices.len(), 4);
+}
+
+#[test]
+fn a_document_begins_with_the_very_ids_of_its_prompt() {
+    let tokenizer = Tokenizer::characters().unwrap();
+    let documents = generators::documents("s", "worked-math", &Map::new(), 1).unwrap();
+    for document in (0..100).map(|index| documents.document(index)) {
+        let prompt = text_ids::prompt(&tokenizer, &document.prompt).unwrap();
+        let (ids, start) = text_ids::document(&tokenizer, &document).unwrap();
+        assert_eq!((&ids[..start], ids.last().copied()), (&prompt[..], tokenizer.eos_id()));
+    }
+}
+
+#[test]
+fn keys_that_do_not_belong_together_are_refused() {
+    let error = |config| load(config, 100).unwrap_err().to_string();
+    let text = error(json!({ "path": "a.jsonl", "generator": "facts" }));
+    assert_eq!(text, "tasks.t: has both `path` and `generator`; keep one");
+    let text = error(json!({}));
+    assert_eq!(
+        text,
+        "tasks.t: needs a `path` to a .jsonl or .parquet file, or a `generator` (math-tasks, facts)"
+    );
+    let text = error(json!({ "generator": "facts" }));
+    assert_eq!(text, "tasks.t.count: is missing or 0; say how many problems the generator makes");
+    let text = error(json!({ "path": "a.csv" }));
+    assert_eq!(text, "tasks.t.path: a.csv: a file that ends in .jsonl or .parquet is right");
+    let text = error(json!({ "path": "a.jsonl", "split": "train" }));
+    assert_eq!(text, "tasks.t.split: belongs to a generator; leave it out beside `path`");
+    let text = error(json!({ "generator": "facts", "count": 5, "chat": true }));
+    assert!(text.starts_with("tasks.t.chat: is true, but the tokenizer has no chat template"), "{text}");
+}

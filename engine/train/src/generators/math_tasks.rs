@@ -1,0 +1,34 @@
+//! `math-tasks`: the problems of `worked-math` as tasks, for the verifier `math`; the family is the tag.
+//!
+//! Parameters: those of [`Problems`](super::problems::Problems).
+
+use serde_json::{Map, Value, json};
+
+use super::problems::Drawn;
+use super::{GeneratedTask, Tasks};
+use crate::data::config::Split;
+use crate::data::keyed::{self, Draws};
+
+pub(super) struct MathTasks {
+    problems: Drawn,
+    key: u64,
+}
+
+impl MathTasks {
+    pub(super) fn new(params: &Map<String, Value>, key: u64, split: Split) -> Result<Self, String> {
+        Ok(Self { problems: Drawn::new(params.clone(), split)?, key })
+    }
+}
+
+impl Tasks for MathTasks {
+    fn task(&self, index: u64) -> GeneratedTask {
+        let problem = self.problems.problem(&mut Draws::new(keyed::key(&[self.key, index])));
+        let fields = Map::from_iter([
+            ("prompt".to_string(), problem.prompt().into()),
+            ("verifier".to_string(), "math".into()),
+            ("answer".to_string(), problem.answer.to_string().into()),
+            ("tags".to_string(), json!([problem.family])),
+        ]);
+        GeneratedTask { key: format!("{}: {}", problem.family, problem.key), fields }
+    }
+}
