@@ -1,2 +1,81 @@
-//! Skeleton.
-fn main() {}
+//! `rlvr`: reinforcement learning from verifiable rewards, from the command line.
+//!
+//! Results go to stdout, messages and progress to stderr. Exit codes: 0; 1, a check or a run failed; 2, the user's input
+//! is wrong, and the message says where and what would be right.
+
+mod commands;
+mod progress;
+mod report;
+
+use clap::{ArgAction, Parser, Subcommand};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Reinforcement learning from verifiable rewards for language models.
+#[derive(Parser)]
+#[command(name = "rlvr", version, about, max_term_width = 100)]
+struct Cli {
+    /// Threads; 0 for as many as there are cores
+    #[arg(long, global = true, default_value_t = 0)]
+    threads: usize,
+    /// More messages; twice for all
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the stages of a config, in order
+    Run(commands::run::Args),
+    /// Check a config and all its data, and say what it will need; nothing is trained
+    Plan(commands::plan::Args),
+    /// Evaluate a model: pass@1, pass@k, maj@k
+    Eval(commands::eval::Args),
+    /// Judge completions: one verdict a row, as JSON lines
+    Verify(commands::verify::Args),
+    /// Log-probability of each token given those before it
+    Logprobs(commands::logprobs::Args),
+    /// Sample completions of a prompt
+    Generate(commands::generate::Args),
+    /// Make one self-contained HTML page of a run
+    Report(commands::report::Args),
+    /// Run a benchmark; JSON on stdout
+    Bench(commands::bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(cli.threads).build_global() {
+        eprintln!("error: the thread pool cannot be started: {error}");
+        return ExitCode::FAILURE;
+    }
+    let quiet = cli.quiet;
+    // inside the pool, so that parallel work starts without waking it from outside
+    let result = rayon::scope(|_| match cli.command {
+        Command::Run(args) => commands::run::execute(args, quiet),
+        Command::Plan(args) => commands::plan::execute(args),
+        Command::Eval(args) => commands::eval::execute(args, quiet),
+        Command::Verify(args) => commands::verify::execute(args),
+        Command::Logprobs(args) => commands::logprobs::execute(args),
+        Command::Generate(args) => commands::generate::execute(args),
+        Command::Report(args) => commands::report::execute(args),
+        Command::Bench(args) => commands::bench::execute(args),
+    });
+    commands::exit(result)
+}

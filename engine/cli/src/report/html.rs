@@ -26,24 +26,6 @@ pub fn json_in_script(value: &Value) -> String {
     value.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
-/// A number in about three digits: `0.512`, `12.3`, `1,240`, `3.1e-5`.
-pub fn number(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 {
-        "0".to_owned()
-    } else if !value.is_finite() {
-        "–".to_owned()
-    } else if !(1e-3..1e6).contains(&size) {
-        format!("{value:.1e}")
-    } else if size >= 1000.0 || (size >= 1.0 && value.fract() == 0.0) {
-        grouped(value.round() as i64)
-    } else {
-        let digits = 2 - size.log10().floor() as i32;
-        let text = format!("{value:.*}", digits.clamp(1, 5) as usize);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    }
-}
-
 /// A whole number with commas between thousands.
 pub fn grouped(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
@@ -71,13 +53,6 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_three_digits_and_no_more() {
-        let said: Vec<String> =
-            [0.0, 0.51234, 12.345, 1240.4, 3.14e-5, 0.02, 1.0, 48.0, -0.25, 7.0e7].map(number).into();
-        assert_eq!(said, ["0", "0.512", "12.3", "1,240", "3.1e-5", "0.02", "1", "48", "-0.25", "7.0e7"]);
-    }
 
     #[test]
     fn a_script_in_a_completion_stays_text() {

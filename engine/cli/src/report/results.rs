@@ -54,7 +54,7 @@ pub fn story(run: &Run) -> String {
                     (Some(now), Some(before)) => now.0 > before.1 || now.1 < before.0,
                     _ => true,
                 };
-                html += if apart { "" } else { " (within the intervals' overlap)" };
+                html += if apart { "" } else { " (their intervals overlap)" };
                 html += ".</li>";
             }
             None => html += ".</li>",

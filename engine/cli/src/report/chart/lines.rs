@@ -9,7 +9,7 @@ use crate::report::html::escape;
 /// Width and height of the drawing, in its own pixels.
 const SIZE: (f64, f64) = (420.0, 210.0);
 /// The plot's left, right, top and bottom.
-const FRAME: (f64, f64, f64, f64) = (46.0, 408.0, 12.0, 178.0);
+const FRAME: (f64, f64, f64, f64) = (54.0, 408.0, 12.0, 178.0);
 /// Ticks aimed at on either axis.
 const TICKS: usize = 4;
 /// Most points of a line; longer ones are drawn as means of neighbours.

@@ -51,7 +51,7 @@ impl Scale {
         if tick == 0.0 {
             return "0".to_owned();
         }
-        if size >= 1e6 || size < 1e-3 {
+        if !(1e-3..1e6).contains(&size) {
             let text = format!("{tick:.1e}");
             return text.replace(".0e", "e");
         }

@@ -1,0 +1,176 @@
+//! `rlvr eval`: pass@1, pass@k and maj@k of a model on a task set, with confidence intervals.
+
+use super::run::interrupt;
+use super::{say, wrong};
+use rlvr_model::Model;
+use rlvr_model::tokenizer::Tokenizer;
+use rlvr_rollouts::{RngKey, Sampler, SamplerConfig};
+use rlvr_train::config::{RunConfig, Sampling};
+use rlvr_train::data::config::TaskSetConfig;
+use rlvr_train::data::{TaskChecks, load_tasks};
+use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
+use rlvr_train::run::{sampling_params, verifiers};
+use rlvr_train::scoring::{PromptedProblem, Scorer};
+use rlvr_verdict::{Verifier, VerifierPool};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments of `eval`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A run's config: its task sets are evaluated, on `--model` or its [model]
+    config: Option<PathBuf>,
+    /// A Hugging Face model folder, such as a checkpoint
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// A task set's file (.jsonl or .parquet), in place of a config
+    #[arg(long, conflicts_with = "config", requires = "model")]
+    tasks: Option<PathBuf>,
+    /// Only this task set of the config (may be given several times)
+    #[arg(long = "task-set", value_name = "NAME")]
+    task_sets: Vec<String>,
+    /// Samples of each problem
+    #[arg(long, default_value_t = 8)]
+    samples: usize,
+    /// Logits are divided by it; 0 takes the likeliest token
+    #[arg(long, default_value_t = 1.0)]
+    temperature: f32,
+    /// Most tokens of a completion
+    #[arg(long, default_value_t = 256)]
+    max_tokens: usize,
+    /// Strings that end a completion
+    #[arg(long)]
+    stop: Vec<String>,
+    /// Only the first so many problems
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Verifier of rows that name none
+    #[arg(long)]
+    verifier: Option<String>,
+    /// Our field = the row's column, such as `prompt=question`
+    #[arg(long, value_delimiter = ',', value_name = "FIELD=COLUMN")]
+    map: Vec<String>,
+    /// Seed of the random numbers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Results as JSON
+    #[arg(long)]
+    json: bool,
+    /// Override a key of the config
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+/// Evaluates.
+pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
+    let config = args.config.as_ref().map(|path| RunConfig::load(path, &args.sets).map_err(wrong)).transpose()?;
+    let folder = match (&args.model, &config) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(RunConfig { model: rlvr_train::config::ModelSource::Folder(folder), .. })) => folder.clone(),
+        _ => return Err(wrong("name the model: --model DIR, a Hugging Face folder such as a run's checkpoint")),
+    };
+    let model = Model::load(&folder).map_err(wrong)?;
+    let tokenizer = Arc::new(Tokenizer::load(&folder).map_err(wrong)?);
+    tokenizer.check_fits(&model.config).map_err(wrong)?;
+    let registry = verifiers();
+    let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
+        Some(config) => config.make_verifiers(&registry).map_err(wrong)?,
+        None => registry.names().filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?))).collect(),
+    };
+    let sets = task_sets(&args, config.as_ref())?;
+    let stop = interrupt()?;
+    let mut all = Map::new();
+    for (i, (name, set)) in sets.iter().enumerate() {
+        let context = model.config.max_position_embeddings;
+        let checks =
+            TaskChecks { tokenizer: &tokenizer, verifiers: &made, context, max_tokens: args.max_tokens };
+        let seed = config.as_ref().map_or(args.seed, |c| c.seed);
+        let problems: Vec<PromptedProblem> = load_tasks(name, set, seed, &checks).map_err(wrong)?;
+        let problems = &problems[..args.limit.unwrap_or(problems.len()).min(problems.len())];
+        let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1) + args.max_tokens;
+        let sizes = SamplerConfig::for_sequences(128, longest.min(context));
+        let sampler = Sampler::new(&model.config, sizes).map_err(wrong)?;
+        let pool = VerifierPool::new(0, VerifierPool::HANG)?;
+        let mut scorer =
+            Scorer::new(sampler, tokenizer.clone(), made.clone(), pool, Default::default(), 1.0);
+        let sampling = Sampling {
+            temperature: args.temperature,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            max_tokens: args.max_tokens,
+            stop: args.stop.clone(),
+        };
+        let plan = EvalPlan {
+            taskset: name,
+            problems,
+            samples: args.samples,
+            params: sampling_params(&sampling, &model),
+            stop: &args.stop,
+            key: RngKey { seed: args.seed, stage: 4000, step: i as u64 },
+        };
+        let total = problems.len() * args.samples;
+        let mut told = |done: u64| {
+            if !quiet && done.is_multiple_of(1000) {
+                eprintln!("{name}: {done} of {total} samples");
+            }
+        };
+        let result = evaluate(&model, &mut scorer, &plan, Some(&stop), &mut told)?;
+        if !args.json {
+            say(line(&result))?;
+        }
+        all.insert(name.clone(), result.summary());
+    }
+    if args.json {
+        say(Value::Object(all))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn task_sets(args: &Args, config: Option<&RunConfig>) -> anyhow::Result<Vec<(String, TaskSetConfig)>> {
+    if let Some(path) = &args.tasks {
+        let name = path.file_stem().map_or_else(|| "tasks".into(), |n| n.to_string_lossy().into_owned());
+        let map = super::verify::column_map(&args.map)?;
+        let set = TaskSetConfig { path: Some(path.clone()), map, verifier: args.verifier.clone(), ..Default::default() };
+        return Ok(vec![(name, set)]);
+    }
+    let Some(config) = config else { return Err(wrong("name a CONFIG, or --model DIR and --tasks FILE")) };
+    let known = || config.tasks.keys().cloned().collect::<Vec<_>>().join(", ");
+    let names: Vec<String> = match args.task_sets.is_empty() {
+        false => args.task_sets.clone(),
+        true => config.stages.iter().filter_map(|s| s.eval.as_ref()).flat_map(|e| e.tasks.clone()).collect(),
+    };
+    let mut sets: Vec<(String, TaskSetConfig)> = Vec::new();
+    for name in names {
+        let set = config.tasks.get(&name);
+        let set = set.ok_or_else(|| wrong(format!("--task-set {name}: the config has {}", known())))?;
+        if !sets.iter().any(|(n, _)| *n == name) {
+            sets.push((name, set.clone()));
+        }
+    }
+    match sets.is_empty() {
+        true => Err(wrong(format!("the config evaluates nothing; choose with --task-set among {}", known()))),
+        false => Ok(sets),
+    }
+}
+
+fn line(result: &EvalResult) -> String {
+    let mut parts = vec![format!("{}: n {}", result.taskset, result.all.n)];
+    for (k, estimate) in &result.all.pass {
+        if let Some(e) = estimate {
+            parts.push(format!("pass@{k} {:.3} [{:.3}, {:.3}]", e.value, e.low, e.high));
+        }
+    }
+    for (k, estimate) in result.all.maj.iter().filter(|(k, _)| *k > 1) {
+        if let Some(e) = estimate {
+            parts.push(format!("maj@{k} {:.3} [{:.3}, {:.3}]", e.value, e.low, e.high));
+        }
+    }
+    if let Some(e) = &result.all.average {
+        parts.push(format!("avg@{} {:.3} [{:.3}, {:.3}]", result.all.samples / result.all.n.max(1), e.value, e.low, e.high));
+    }
+    parts.join("  ")
+}

@@ -1,0 +1,38 @@
+//! `rlvr logprobs`: the log-probability of each token given those before it, for comparison with other engines.
+
+use super::{say, wrong};
+use rlvr_model::Model;
+use rlvr_model::tokenizer::Tokenizer;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `logprobs`.
+#[derive(clap::Args)]
+#[group(id = "input", required = true, multiple = false, args = ["text", "ids"])]
+pub struct Args {
+    /// A Hugging Face model folder
+    #[arg(long)]
+    model: PathBuf,
+    /// Text to score, with the tokenizer's special tokens in front
+    #[arg(long)]
+    text: Option<String>,
+    /// Token ids to score, as they are
+    #[arg(long, value_delimiter = ',')]
+    ids: Option<Vec<u32>>,
+}
+
+/// Scores.
+pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let model = Model::load(&args.model).map_err(wrong)?;
+    let ids = match (args.ids, args.text) {
+        (Some(ids), _) => ids,
+        (None, text) => {
+            let tokenizer = Tokenizer::load(&args.model).map_err(wrong)?;
+            tokenizer.check_fits(&model.config).map_err(wrong)?;
+            tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?
+        }
+    };
+    let logprobs = model.logprobs(&ids).map_err(wrong)?;
+    say(serde_json::json!({ "ids": ids, "logprobs": logprobs }))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,49 @@
+//! The commands, one a file, and how they end.
+
+pub mod bench;
+pub mod eval;
+pub mod generate;
+pub mod logprobs;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod verify;
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Wrong input: exit code 2.
+#[derive(Debug)]
+pub struct Wrong(pub String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// An error about the user's input.
+pub fn wrong(message: impl fmt::Display) -> anyhow::Error {
+    Wrong(message.to_string()).into()
+}
+
+/// Prints the error, if any, and chooses the exit code. A closed stdout ends quietly.
+pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error:#}");
+    if error.downcast_ref::<Wrong>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// Writes a line to stdout.
+pub fn say(line: impl fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}
