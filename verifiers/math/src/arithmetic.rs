@@ -1,6 +1,6 @@
-//! Exact value of plain arithmetic: integers, decimals, fractions, mixed numbers, sums, products, quotients and whole powers of
-//! rationals. Anything else is not arithmetic, which is no error; what would grow beyond the limits is refused before it is
-//! computed.
+//! Exact value of plain arithmetic: integers, decimals, fractions, mixed numbers, sums, products, quotients
+//! and whole powers of rationals. Anything else is not arithmetic, which is no error; what would grow beyond
+//! the limits is refused before it is computed.
 
 use crate::lex::{Spaced, Token};
 use crate::limits::{BITS, DECIMAL_EXPONENT, DEPTH, LimitError, WORK_BITS};
@@ -18,7 +18,8 @@ pub(crate) enum Stop {
     Limit(LimitError),
 }
 
-/// The value of the longest arithmetic expression at the start of the tokens, and how many tokens it is made of.
+/// The value of the longest arithmetic expression at the start of the tokens, and how many tokens it is made
+/// of.
 pub(crate) fn evaluate(tokens: &[Spaced<'_>]) -> Result<(RBig, usize), Stop> {
     let mut parser = Parser { tokens: tokens.to_vec(), at: 0, work: 0, depth: 0 };
     let value = parser.sum()?;

@@ -24,9 +24,9 @@ const fn different(why: &'static str) -> Comparison {
 
 /// Compares an answer with the gold answer.
 ///
-/// Numbers are equal by value; a unit, a variable or a percent sign may be missing on one side, but may not differ. A gold
-/// fraction is also equal to a decimal that rounds it to at least `rounding` significant digits; 0 turns that off. Text equals
-/// text of the same normal form. Text never equals a number.
+/// Numbers are equal by value; a unit, a variable or a percent sign may be missing on one side, but may not
+/// differ. A gold fraction is also equal to a decimal that rounds it to at least `rounding` significant
+/// digits; 0 turns that off. Text equals text of the same normal form. Text never equals a number.
 pub fn compare(gold: &Reading, answer: &Reading, rounding: usize) -> Comparison {
     match (gold, answer) {
         (Reading::Number(gold), Reading::Number(answer)) => numbers(gold, answer, rounding),

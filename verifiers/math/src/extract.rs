@@ -1,8 +1,8 @@
 //! Where a completion states its final answer.
 //!
-//! The first rule that finds an answer decides, also when the answer found cannot be read: a completion that puts `\boxed{6}`
-//! after "the answer is 5" has answered 6. An answer that is offered together with another one ("5 or 6") comes with its
-//! alternative, so that the verifier can refuse to choose for the completion.
+//! The first rule that finds an answer decides, also when the answer found cannot be read: a completion that
+//! puts `\boxed{6}` after "the answer is 5" has answered 6. An answer that is offered together with another
+//! one ("5 or 6") comes with its alternative, so that the verifier can refuse to choose for the completion.
 
 use crate::limits::ANSWER_BYTES;
 use regex::Regex;
@@ -54,12 +54,13 @@ pub struct Extracted<'a> {
     pub text: Cow<'a, str>,
     /// What is offered in its place ("5 or 6"), as it stands beside the answer.
     pub alternative: Option<&'a str>,
-    /// Whether the text ends with the answer and nothing marks its end: if the text was cut off, so may be the answer.
+    /// Whether the text ends with the answer and nothing marks its end: if the text was cut off, so may be
+    /// the answer.
     pub open_end: bool,
 }
 
-/// The part of a completion in which an answer counts: after the last `</think>`, without marks of the end of a turn. None where
-/// a `<think>` is not closed.
+/// The part of a completion in which an answer counts: after the last `</think>`, without marks of the end of
+/// a turn. None where a `<think>` is not closed.
 pub fn answer_part(text: &str) -> Option<&str> {
     let part = text.rfind("</think>").map_or(text, |at| &text[at + "</think>".len()..]);
     if part.contains("<think>") { None } else { Some(without_end_marks(part)) }
@@ -136,13 +137,13 @@ fn boxes(text: &str) -> Vec<Framed> {
             }
             b'{' => depth += 1,
             b'}' if depth > 0 => {
-                if open.last().is_some_and(|(at, ..)| *at == depth) {
-                    if let Some((_, outer, start)) = open.pop() {
-                        while found.last().is_some_and(|b| b.outer.start > outer) {
-                            found.pop();
-                        }
-                        found.push(Framed { outer: outer..i + 1, inner: start..i });
+                if open.last().is_some_and(|(at, ..)| *at == depth)
+                    && let Some((_, outer, start)) = open.pop()
+                {
+                    while found.last().is_some_and(|b| b.outer.start > outer) {
+                        found.pop();
                     }
+                    found.push(Framed { outer: outer..i + 1, inner: start..i });
                 }
                 depth -= 1;
             }
@@ -179,7 +180,7 @@ fn connective(gap: &str) -> Option<bool> {
     if gap.len() > 80 {
         return None;
     }
-    let mut joined = gap.contains([',', ';']);
+    let mut joined = gap.contains([',', ';', '/']);
     let mut choice = false;
     for word in gap.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()) {
         match word.to_lowercase().as_str() {
@@ -190,7 +191,7 @@ fn connective(gap: &str) -> Option<bool> {
             _ => return None,
         }
     }
-    let marks = |c: char| c.is_alphabetic() || c.is_whitespace() || "$\\()[]{},;*".contains(c);
+    let marks = |c: char| c.is_alphabetic() || c.is_whitespace() || "$\\()[]{},;/*".contains(c);
     (joined && gap.chars().all(marks)).then_some(choice)
 }
 
@@ -315,7 +316,7 @@ fn last_number(text: &str) -> Option<Extracted<'_>> {
 
 /// What is offered beside a statement: "... or 6" after it, or "5 or ..." before it.
 fn alternative(text: &str, statement: Range<usize>) -> Option<&str> {
-    let mark = |c: char| c.is_whitespace() || "$\\)]}*.,;".contains(c);
+    let mark = |c: char| c.is_whitespace() || "$\\)]}(*.,;".contains(c);
     let after = text[statement.end..].trim_start_matches(mark);
     if let Some(rest) = word_or(after) {
         let rest = &rest[..sentence(rest)];
@@ -423,6 +424,8 @@ mod tests {
         assert_eq!(beside(r"x = 5 or x = \boxed{6}"), Some("5"));
         assert_eq!(beside("The answer is 5. Or 6."), Some("6"));
         assert_eq!(beside("The answer is 5 or the answer is 6."), Some("5"));
+        let last = extract("it is 5 or 6", &[Rule::LastNumber]).unwrap();
+        assert_eq!((last.text.as_ref(), last.alternative), ("6", Some("5")));
         assert_eq!(beside(r"It is odd or even; so \boxed{6}"), None);
     }
 

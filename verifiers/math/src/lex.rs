@@ -1,5 +1,5 @@
-//! Tokens of an answer, in LaTeX or plain text alike: spellings of the same thing (`\dfrac`, `\left(`, `1{,}000`, `×`) become the
-//! same tokens here, so that nothing after it knows how an answer was typeset.
+//! Tokens of an answer, in LaTeX or plain text alike: spellings of the same thing (`\dfrac`, `\left(`,
+//! `1{,}000`, `×`) become the same tokens here, so that nothing after it knows how an answer was typeset.
 
 use crate::limits::{ANSWER_BYTES, DEPTH, DIGITS, LimitError};
 use std::borrow::Cow;
@@ -54,13 +54,14 @@ const INVISIBLE: [&str; 22] = [
     "bm",
 ];
 /// Commands whose argument is text.
-const TEXT: [&str; 13] = [
+const TEXT: [&str; 14] = [
     "text",
     "mathrm",
     "mbox",
     "textbf",
     "textit",
     "textrm",
+    "textnormal",
     "texttt",
     "mathbf",
     "mathit",
@@ -72,8 +73,8 @@ const TEXT: [&str; 13] = [
 /// Commands around a whole answer.
 const WRAPPERS: [&str; 3] = ["boxed", "fbox", "ensuremath"];
 /// What may separate groups of three digits.
-const SEPARATORS: [&str; 10] =
-    ["{,}\\!", "{,}", ",\\!", ",", "{\\,}", "\\,", "\\ ", " ", "\u{a0}", "\u{202f}"];
+const SEPARATORS: [&str; 11] =
+    [",\\! ", "{,}\\!", "{,}", ",\\!", ",", "{\\,}", "\\,", "\\ ", " ", "\u{a0}", "\u{202f}"];
 
 /// The tokens of an answer.
 ///
@@ -232,7 +233,7 @@ impl<'a> Lexer<'a> {
             })
             .map_or(rest.len(), |(i, _)| i);
         self.at += end;
-        let roman = self.braces.iter().any(|b| *b == Brace::Hidden { roman: true });
+        let roman = self.braces.contains(&Brace::Hidden { roman: true });
         self.push(Token::Word { text: &rest[..end], roman });
     }
 
@@ -294,19 +295,21 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let whole = digits(rest);
         let (mut value, mut end) = (Cow::Borrowed(&rest[..whole]), whole);
-        if (1..=3).contains(&whole) && !rest.starts_with('0') && !self.touches_number() {
-            if let Some(separator) = SEPARATORS.iter().find(|s| group(&rest[end..], s).is_some()) {
-                let mut grouped = rest[..whole].to_owned();
-                while let Some(group) = group(&rest[end..], separator) {
-                    grouped.push_str(group);
-                    end += separator.len() + group.len();
-                }
-                // `3 100/7` is a mixed number or two numbers
-                if *separator == " " && rest[end..].starts_with('/') {
-                    end = whole;
-                } else {
-                    value = Cow::Owned(grouped);
-                }
+        if (1..=3).contains(&whole)
+            && !rest.starts_with('0')
+            && !self.touches_number()
+            && let Some(separator) = SEPARATORS.iter().find(|s| group(&rest[end..], s).is_some())
+        {
+            let mut grouped = rest[..whole].to_owned();
+            while let Some(group) = group(&rest[end..], separator) {
+                grouped.push_str(group);
+                end += separator.len() + group.len();
+            }
+            // `3 100/7` is a mixed number or two numbers
+            if *separator == " " && rest[end..].starts_with('/') {
+                end = whole;
+            } else {
+                value = Cow::Owned(grouped);
             }
         }
         if rest[end..].starts_with('.') {

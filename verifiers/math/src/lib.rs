@@ -1,9 +1,10 @@
 //! The verifier `math`: does a completion's final answer equal the gold answer?
 //!
-//! A wrong verdict is a wrong gradient, and a false pass is what a model learns to exploit; so the answer is looked for only
-//! where a completion states it ([`extract`]), read exactly or not at all ([`read`]), and compared exactly ([`compare`]).
-//! What is not a plain number is compared as normalised text. Every input gets a verdict in bounded time and memory: lengths,
-//! digits, nesting and the size of results are limited before any work is done ([`limits`]).
+//! A wrong verdict is a wrong gradient, and a false pass is what a model learns to exploit; so the answer is
+//! looked for only where a completion states it ([`extract`]), read exactly or not at all ([`read`]), and
+//! compared exactly ([`compare`]). What is not a plain number is compared as normalised text. Every input
+//! gets a verdict in bounded time and memory: lengths, digits, nesting and the size of results are limited
+//! before any work is done ([`limits`]).
 //!
 //! ```
 //! use rlvr_math::MathVerifier;

@@ -1,4 +1,5 @@
-//! What an answer may cost, checked before the work is done. An answer beyond a limit is not read, whatever it might equal.
+//! What an answer may cost, checked before the work is done. An answer beyond a limit is not read, whatever
+//! it might equal.
 
 /// Bytes of an answer.
 pub const ANSWER_BYTES: usize = 4096;

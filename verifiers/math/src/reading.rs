@@ -12,7 +12,8 @@ use std::fmt;
 pub enum Reading {
     /// An exact number.
     Number(Number),
-    /// Anything else: its tokens in a normal form, with one space between them. Letters of plain words are in lower case.
+    /// Anything else: its tokens in a normal form, with one space between them. Letters of plain words are in
+    /// lower case.
     Text(String),
 }
 
@@ -233,7 +234,8 @@ fn quantity(side: &[Spaced<'_>]) -> Result<Number, Stop> {
     Ok(Number { value, percent: tail.percent, unit, variable: None, decimals })
 }
 
-/// Tokens with one space between them; groups of one token lose their braces, numbers their needless zeros, words their article.
+/// Tokens with one space between them; groups of one token lose their braces, numbers their needless zeros,
+/// words their article.
 fn normal_text(tokens: &[Spaced<'_>]) -> String {
     let words = tokens.iter().all(|t| matches!(t.token, Token::Word { .. }));
     let letters: usize =
@@ -399,10 +401,10 @@ mod tests {
         }
 
         #[test]
-        fn zeros_and_typesetting_do_not_change_a_number(top in -5000i64..5000, bottom in 1i64..900, zeros in 0usize..4) {
+        fn zeros_and_typesetting_do_not_change_a_number(top in -5000i64..5000, bottom in 1i64..900) {
             let plain = read(&format!("{top}/{bottom}")).unwrap();
             let tex = read(&format!(r"$\left(\dfrac{{{top}}}{{{bottom}}}\right)$")).unwrap();
-            let padded = read(&format!(" {}{}/{bottom} ", top, if zeros > 0 { format!(".{}", "0".repeat(zeros)) } else { String::new() }));
+            let padded = read(&format!(" {top}.00/{bottom} "));
             prop_assert_eq!(&plain, &tex);
             prop_assert_eq!(plain, padded.unwrap());
         }

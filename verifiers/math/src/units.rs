@@ -1,7 +1,7 @@
 //! Words after a number: units, what is counted, scales ("3 million") and percent.
 //!
-//! A unit may be missing on either side, so a word taken for a unit that is none makes a wrong answer right. Words that
-//! change a value, and letters that may be variables, are therefore no units.
+//! A unit may be missing on either side, so a word taken for a unit that is none makes a wrong answer right.
+//! Words that change a value, and letters that may be variables, are therefore no units.
 
 use crate::lex::{Spaced, Token};
 
@@ -16,7 +16,8 @@ pub(crate) struct Tail {
     pub unit: Option<String>,
 }
 
-/// Units that are known, each with its other spellings. Only these are read when they touch their number or are short.
+/// Units that are known, each with its other spellings. Only these are read when they touch their number or
+/// are short.
 const KNOWN: [&[&str]; 42] = [
     &["meter", "m", "meters", "metre", "metres"],
     &["centimeter", "cm", "centimeters", "centimetre", "centimetres"],
@@ -71,7 +72,8 @@ const NO_UNITS: &str = "\
     possibly probably approximately about roughly either neither both versus point negative positive is \
     was are be isn't isn’t wrong incorrect false true no yes instead wait actually alternatively choose \
     power root sqrt pi out remainder base zero one two three four five six seven eight nine ten eleven \
-    twelve thirteen fifteen twenty thirty forty fifty sixty seventy eighty ninety twice infinity";
+    twelve thirteen fifteen twenty thirty forty fifty sixty seventy eighty ninety twice infinity lakh crore \
+    gross mil";
 
 /// Words that say nothing about which unit it is.
 const FILLERS: [&str; 7] = ["a", "an", "the", "of", "in", "total", "each"];
@@ -118,15 +120,16 @@ pub(crate) fn tail(tokens: &[Spaced<'_>]) -> Option<Tail> {
             Token::Word { text, roman } => {
                 words += 1;
                 let lower = text.to_lowercase();
-                let scale = SCALES.iter().find(|(name, _)| *name == lower);
-                if words > WORDS || NO_UNITS.split(' ').any(|w| w == lower) {
+                let stem = lower.strip_suffix('s').unwrap_or(&lower);
+                let scale = SCALES.iter().find(|(name, _)| *name == stem);
+                if words > WORDS || ordinal(stem) || NO_UNITS.split(' ').any(|w| w == lower) {
                     return None;
                 } else if let Some((_, scale)) = scale {
                     if words > 1 || tail.percent || !spaced {
                         return None;
                     }
                     tail.scale = Some(*scale);
-                } else if lower == "percent" && words == 1 && !tail.percent {
+                } else if matches!(lower.as_str(), "percent" | "pct") && words == 1 && !tail.percent {
                     tail.percent = true;
                 } else if let Some(known) = KNOWN.iter().find(|k| k.contains(text)) {
                     if text.len() == 1 && !spaced && !roman && words == 1 {
@@ -183,6 +186,11 @@ fn vowel(word: &str) -> bool {
     word.contains(['a', 'e', 'i', 'o', 'u', 'y']) || !word.is_ascii()
 }
 
+/// Parts such as twentieths; the shorter ones are among [`NO_UNITS`].
+fn ordinal(stem: &str) -> bool {
+    ["ieth", "enth", "ionth", "elfth"].iter().any(|end| stem.ends_with(end))
+}
+
 fn singular(word: String) -> String {
     match word.strip_suffix('s') {
         Some(stem) if stem.len() >= 3 && !stem.ends_with('s') => stem.to_owned(),
@@ -215,6 +223,7 @@ mod tests {
     #[test]
     fn scales_and_percent_are_told_from_units() {
         assert_eq!(read("3 million people").unwrap().scale, Some(1_000_000));
+        assert_eq!(read("3 thousands").unwrap().scale, Some(1000));
         assert!(read("3%").unwrap().percent && read("3 percent").unwrap().percent);
         assert_eq!(read(r"3\% \text{ of books}").unwrap().unit.as_deref(), Some("book"));
     }
@@ -241,6 +250,9 @@ mod tests {
             "5 more than before",
             "5, eggs",
             "5 mod seven",
+            "5 twentieths",
+            "5 millionths",
+            "5 lakh",
             r"5 \pi",
         ] {
             assert_eq!(read(text), None, "{text}");

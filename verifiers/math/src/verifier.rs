@@ -1,4 +1,5 @@
-//! The verifier `math`: extraction, reading and comparison put together, with the reason of each verdict in one line.
+//! The verifier `math`: extraction, reading and comparison put together, with the reason of each verdict in
+//! one line.
 
 use crate::extract::{Rule, answer_part, extract, first_number};
 use crate::{Reading, compare, read};
@@ -15,7 +16,8 @@ pub struct MathConfig {
     pub extract: Vec<Rule>,
     /// Whether an answer counts only after the last `</think>`. True unless given.
     pub after_thinking: bool,
-    /// Significant digits from which on a decimal that rounds a gold fraction passes; 0: never. 6 unless given.
+    /// Significant digits from which on a decimal that rounds a gold fraction passes; 0: never. 6 unless
+    /// given.
     pub rounding: usize,
 }
 
@@ -218,6 +220,9 @@ mod tests {
             r"\boxed{5, 6}",
             r"$\boxed{5}$, or possibly 6",
             r"6 or $\boxed{5}$",
+            r"$\boxed{5}$ (or 6)",
+            r"$\boxed{6}$/$\boxed{5}$",
+            "The answer is 5\nor 6",
             r"\boxed{5} and \boxed{6}",
             "#### 5 or 6",
             "5 or 6",

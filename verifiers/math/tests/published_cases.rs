@@ -1,5 +1,6 @@
-//! The verifier on published data: GSM8K's gold answers, and cases of other checkers' suites with labels. The data is looked for
-//! in `$RLVR_DATA`, then beside the repository; without it these tests say that they are skipped.
+//! The verifier on published data: GSM8K's gold answers, and cases of other checkers' suites with labels. The
+//! data is looked for in `$RLVR_DATA`, then beside the repository; without it these tests say that they are
+//! skipped.
 
 use rlvr_math::{MathVerifier, Reading, read};
 use rlvr_verdict::{Completion, Outcome, Problem, Verifier};
@@ -48,7 +49,8 @@ fn every_math500_gold_is_read_and_equals_itself_in_a_box() {
     }
 }
 
-/// Labels marked as a policy, not a fact, are left out, and so are empty golds, which are an error of their task set.
+/// Labels marked as a policy, not a fact, are left out, and so are empty golds, which are an error of their
+/// task set.
 #[test]
 fn no_labelled_case_passes_that_should_not() {
     let mut wrong = Vec::new();
