@@ -1,7 +1,7 @@
 //! The data tables of a run's configuration: `[sources.NAME]`, `[tasks.NAME]` and a stage's `mixture`.
 //!
 //! These are the tables as written. What they name is opened by [`Source`](super::Source),
-//! [`TaskSet`](super::TaskSet) and [`Mixture`](super::Mixture). Paths have been made relative to the configuration's
+//! [`load_tasks`](super::load_tasks) and [`Mixture`](super::Mixture). Paths have been made relative to the configuration's
 //! folder by then.
 
 use std::collections::BTreeMap;

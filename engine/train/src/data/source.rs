@@ -51,7 +51,7 @@ struct Span {
 
 /// What a run of bytes is.
 enum Reading {
-    Json(RowReading),
+    Json(Box<RowReading>),
     Text,
 }
 
@@ -146,7 +146,7 @@ impl Source {
                         spans.push(span);
                     }
                 }
-                Contents::Places { files, spans, reading: Reading::Json(reading) }
+                Contents::Places { files, spans, reading: Reading::Json(Box::new(reading)) }
             }
             SourceKind::Parquet => {
                 let reading = RowReading::new(&at, config)?;

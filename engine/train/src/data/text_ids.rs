@@ -2,8 +2,8 @@
 //! documents that start with it were, or the model is asked in a dialect that it did not learn.
 //!
 //! Both begin with what the tokenizer itself puts in front of a text (`<s>` for Llama, nothing for Qwen), as
-//! transformers and vLLM do; a document ends with the end-of-text id, a prompt does not. A rendered chat template brings
-//! its own special tokens, so nothing is put in front of it.
+//! transformers and vLLM do; a document ends with the end-of-text id, a prompt does not. A rendered chat template
+//! brings its own special tokens, so nothing is put in front of it.
 
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
 

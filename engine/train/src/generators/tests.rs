@@ -224,6 +224,17 @@ fn facts_have_one_right_choice_which_the_choice_verifier_passes() {
 }
 
 #[test]
+fn no_letter_is_right_more_often_than_another() {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let documents = made("facts", json!({}));
+    for index in 0..8000 {
+        *counts.entry(documents.document(index).text).or_default() += 1;
+    }
+    // Five standard deviations of a binomial: 5 * sqrt(8,000 * 3 / 16) = 194.
+    assert!(counts.len() == 4 && counts.values().all(|count| count.abs_diff(2000) < 194), "{counts:?}");
+}
+
+#[test]
 fn held_out_facts_are_asked_about_in_training_in_other_lines() {
     let documents = made("facts", json!({}));
     let question = |prompt: &str| prompt.split(" (A)").next().unwrap().to_string();

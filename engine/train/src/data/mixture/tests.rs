@@ -49,12 +49,8 @@ fn tokens_by_entry(mixture: &Mixture) -> Vec<u64> {
 }
 
 /// Everything of a step that training sees.
-fn contents(step: &[MicroBatch]) -> Vec<(Vec<u32>, Vec<u32>, usize, Vec<u32>, Vec<u32>, Vec<u16>)> {
-    let of = |micro: &MicroBatch| {
-        let MicroBatch { packed, targets, domains } = micro.clone();
-        (packed.ids, packed.positions, packed.segments.len(), targets.rows, targets.ids, domains)
-    };
-    step.iter().map(of).collect()
+fn contents(step: &[MicroBatch]) -> String {
+    format!("{step:?}")
 }
 
 #[test]

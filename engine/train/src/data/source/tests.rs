@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
@@ -108,4 +110,24 @@ fn keys_that_do_not_belong_together_are_refused() {
     let path = folder.path().join("empty.jsonl");
     std::fs::write(&path, "\n").unwrap();
     assert_eq!(error(json!({ "kind": "jsonl", "path": path })), "sources.s: holds no document");
+}
+
+#[test]
+fn parquet_rows_are_documents_as_json_lines_are() {
+    use arrow::array::{ArrayRef, StringArray};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    let column = |texts: Vec<&str>| Arc::new(StringArray::from(texts)) as ArrayRef;
+    let columns = [("q", column(vec!["1+1", "2+2"])), ("a", column(vec!["2", "4"]))];
+    let batch = arrow::record_batch::RecordBatch::try_from_iter(columns).unwrap();
+    let file = File::create(&path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let source =
+        open(json!({ "kind": "parquet", "path": folder.path(), "template": "{{ q }}={{ a }}" })).unwrap();
+    assert_eq!(texts(&source), ["1+1=2", "2+2=4"]);
+    let error =
+        open(json!({ "kind": "parquet", "path": path, "template": "{{ b }}" })).unwrap_err().to_string();
+    assert!(error.contains("rows.parquet:1: field `b`: is missing"), "{error}");
 }

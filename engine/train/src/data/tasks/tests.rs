@@ -10,12 +10,20 @@ fn verifiers() -> BTreeMap<String, Arc<dyn Verifier>> {
 }
 
 fn load(config: Value, context: usize) -> Result<Vec<PromptedProblem>, DataError> {
-    let (tokenizer, verifiers) = (Tokenizer::characters().unwrap(), verifiers());
-    let checks = TaskChecks { tokenizer: &tokenizer, verifiers: &verifiers, context, max_tokens: 20 };
+    load_with(&Tokenizer::characters().unwrap(), config, context)
+}
+
+fn load_with(
+    tokenizer: &Tokenizer,
+    config: Value,
+    context: usize,
+) -> Result<Vec<PromptedProblem>, DataError> {
+    let verifiers = verifiers();
+    let checks = TaskChecks { tokenizer, verifiers: &verifiers, context, max_tokens: 20 };
     load_tasks("t", &serde_json::from_value(config).unwrap(), 1, &checks)
 }
 
-fn rows(folder: &std::path::Path, rows: &[Value]) -> std::path::PathBuf {
+fn rows(folder: &Path, rows: &[Value]) -> std::path::PathBuf {
     let path = folder.join("rows.jsonl");
     let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
     std::fs::write(&path, lines.join("\n")).unwrap();
@@ -121,6 +129,46 @@ fn a_generator_is_a_task_set_whose_every_row_checks() {
     let seen: std::collections::BTreeSet<&str> = train.iter().map(|task| &*task.prompt).collect();
     assert!(math.iter().all(|task| !seen.contains(&*task.prompt)));
     assert_eq!(made("facts", "held-out")[0].problem.choices.len(), 4);
+}
+
+#[test]
+fn with_chat_a_prompt_is_one_message_of_the_users_in_the_template() {
+    let folder = tempfile::tempdir().unwrap();
+    Tokenizer::characters().unwrap().save(folder.path()).unwrap();
+    let template = "<s>{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] ";
+    std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let turns = json!([{ "role": "system", "content": "Be brief." }, { "role": "user", "content": "2+2?" }]);
+    let path = rows(
+        folder.path(),
+        &[json!({ "prompt": "1+1?", "answer": 2 }), json!({ "prompt": turns, "answer": 4 })],
+    );
+    let tasks =
+        load_with(&tokenizer, json!({ "path": path, "verifier": "math", "chat": true }), 100).unwrap();
+    assert_eq!(&*tasks[0].prompt, "<s>[user] 1+1?\n[assistant] ");
+    assert_eq!(&*tasks[1].prompt, "<s>[system] Be brief.\n[user] 2+2?\n[assistant] ");
+    // The template brings the `<s>`; it stands there once.
+    let begins = tasks[0].ids.iter().filter(|id| Some(**id) == tokenizer.bos_id()).count();
+    assert_eq!((begins, tasks[0].ids.len()), (1, "[user] 1+1?\n[assistant] ".len() + 1));
+}
+
+#[test]
+fn all_of_gsm8k_loads_with_answers_that_the_verifier_reads() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let data = std::env::var_os("RLVR_DATA").map_or(beside, Into::into);
+    let path = data.join("gsm8k/train.jsonl");
+    if !path.is_file() {
+        eprintln!("skipped: {} is not there; set RLVR_DATA to the data's folder", path.display());
+        return;
+    }
+    let config = json!({
+        "path": path, "map": { "prompt": "question" }, "verifier": "math",
+        "transform": [{ "field": "answer", "capture": "####\\s*(.+)" },
+                      { "field": "answer", "replace": ",", "with": "" }],
+        "template": "Question: {{ prompt }}\nAnswer:",
+    });
+    let tasks = load(config, 2048).unwrap();
+    assert_eq!((tasks.len(), tasks[0].problem.answer.as_deref()), (7473, Some("72")));
 }
 
 #[test]

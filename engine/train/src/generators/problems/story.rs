@@ -1,5 +1,5 @@
-//! Short word problems with two steps: a product, and then a sum or a difference. The names and things in a story do not
-//! make it another problem.
+//! Short word problems with two steps: a product, and then a sum or a difference. The names and things in a story do
+//! not make it another problem.
 
 use super::{MathProblem, Problems};
 use crate::data::keyed::Draws;

@@ -17,7 +17,7 @@ const UNITS: [(&str, &str, i64); 9] = [
 
 pub(super) fn problem(problems: &Problems, draws: &mut Draws) -> MathProblem {
     let (large, small, factor) = *draws.pick(&UNITS);
-    let count = draws.within(2, 9);
+    let count = draws.within(2, 12);
     let rest = draws.within(1, problems.largest.min(factor - 1));
     let whole = count * factor;
     MathProblem {
