@@ -8,7 +8,7 @@ use crate::report::html::escape;
 /// Width of the drawing, in its own pixels.
 const WIDTH: f64 = 640.0;
 /// Left and right of the axis.
-const AXIS: (f64, f64) = (130.0, 620.0);
+const AXIS: (f64, f64) = (130.0, 604.0);
 /// Height of a row.
 const ROW: f64 = 34.0;
 /// Ticks aimed at.
