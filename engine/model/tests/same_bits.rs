@@ -72,6 +72,7 @@ fn decoded_log_probabilities_have_the_bits_of_the_training_forward() {
 }
 
 #[test]
+#[allow(clippy::needless_range_loop)] // a position is an index and a number
 fn logits_of_a_row_do_not_depend_on_the_rows_beside_it() {
     let model = model();
     let sequences: Vec<Vec<u32>> = (0..23).map(|s| ids(6, s)).collect();
@@ -79,7 +80,8 @@ fn logits_of_a_row_do_not_depend_on_the_rows_beside_it() {
     let (mut together, mut alone) = (Vec::new(), Vec::new());
     let mut kv = KvCache::new(&model.config, 23);
     for position in 0..6 {
-        let row = |s: usize| Row { token: sequences[s][position], position: position as u32, pages: &pages[s] };
+        let row =
+            |s: usize| Row { token: sequences[s][position], position: position as u32, pages: &pages[s] };
         let rows: Vec<Row> = (0..23).map(row).collect();
         model.forward_cached(&rows, &[11], &mut kv, &mut together).unwrap();
     }

@@ -276,6 +276,7 @@ unsafe fn sum_rows<S: Simd, const R: usize>(
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // loops over registers, unrolled by their constant bounds
 unsafe fn sum_vectors<S: Simd, const R: usize, const V: usize>(
     weights: &[f32],
     kv: Pages<'_>,

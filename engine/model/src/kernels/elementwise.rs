@@ -76,3 +76,28 @@ pub fn add_assign(to: &mut [f32], from: &[f32]) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swiglu_and_its_gradients_are_those_of_f64() {
+        for n in [1, 16, 29] {
+            let wave =
+                |seed: f32| (0..n).map(|i| ((i as f32 + seed) * 1.1).sin() * 4.0).collect::<Vec<f32>>();
+            let (gate, up, d_out) = (wave(0.0), wave(20.0), wave(40.0));
+            let (mut out, mut d_gate, mut d_up) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+            swiglu(&gate, &up, &mut out);
+            swiglu_backward(&gate, &up, &d_out, &mut d_gate, &mut d_up);
+            for i in 0..n {
+                let (g, u, d) = (f64::from(gate[i]), f64::from(up[i]), f64::from(d_out[i]));
+                let silu = |g: f64| g / (1.0 + (-g).exp());
+                let slope = (silu(g + 1e-6) - silu(g - 1e-6)) / 2e-6;
+                assert!((f64::from(out[i]) - silu(g) * u).abs() < 1e-5);
+                assert!((f64::from(d_up[i]) - d * silu(g)).abs() < 1e-5);
+                assert!((f64::from(d_gate[i]) - d * u * slope).abs() < 1e-4);
+            }
+        }
+    }
+}

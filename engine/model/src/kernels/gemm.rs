@@ -204,7 +204,7 @@ unsafe fn pack_panels<S: Simd>(
                     S::store(dst.add(p * PANEL), S::load(row));
                     S::store(dst.add(p * PANEL + 16), S::load(row.add(16)));
                 }
-            } else if b.row_stride == 1 && width % 16 == 0 {
+            } else if b.row_stride == 1 && width.is_multiple_of(16) {
                 let whole = depth / 8 * 8;
                 for half in (0..width).step_by(16) {
                     let src = src.add(half * b.column_stride);
@@ -303,6 +303,7 @@ unsafe fn tile_rows<S: Simd, const PACKED: bool>(
 
 /// `R` rows from row `first` of the tile against `V` vectors of the panel.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // loops over registers, unrolled by their constant bounds
 unsafe fn tile<S: Simd, const PACKED: bool, const R: usize, const V: usize>(
     first: usize,
     depth: usize,

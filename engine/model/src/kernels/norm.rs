@@ -79,3 +79,49 @@ unsafe fn rms_norm_backward_on<S: Simd>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition in f64, with the loss `sum(out * d_out)`.
+    fn loss(x: &[f32], w: &[f32], d_out: &[f32]) -> f64 {
+        let mean = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / x.len() as f64;
+        let factor = 1.0 / (mean + 1e-5).sqrt();
+        let each = x.iter().zip(w).zip(d_out);
+        each.map(|((x, w), d)| f64::from(*x) * factor * f64::from(*w) * f64::from(*d)).sum()
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        for n in [3, 16, 37] {
+            let wave =
+                |seed: f32| (0..n).map(|i| ((i as f32 + seed) * 0.9).sin() + 0.3).collect::<Vec<f32>>();
+            let (x, w, d_out) = (wave(0.0), wave(50.0), wave(9.0));
+            let mut out = vec![0.0; n];
+            let factor = rms_norm(&x, &w, 1e-5, &mut out);
+            let ours: f64 = out.iter().zip(&d_out).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            assert!((ours - loss(&x, &w, &d_out)).abs() < 1e-5);
+            let (mut d_x, mut d_w) = (vec![0.0; n], vec![0.0; n]);
+            rms_norm_backward(&x, &w, factor, &d_out, &mut d_x, &mut d_w);
+            for i in 0..n {
+                let slope = |change: &dyn Fn(f32) -> (Vec<f32>, Vec<f32>)| {
+                    let at = |e: f32| {
+                        let (x, w) = change(e);
+                        loss(&x, &w, &d_out)
+                    };
+                    (at(1e-2) - at(-1e-2)) / 2e-2
+                };
+                let nudged = |v: &[f32], e: f32| {
+                    let mut v = v.to_vec();
+                    v[i] += e;
+                    v
+                };
+                let by_x = slope(&|e| (nudged(&x, e), w.clone()));
+                let by_w = slope(&|e| (x.clone(), nudged(&w, e)));
+                assert!((by_x - f64::from(d_x[i])).abs() < 1e-3, "x[{i}] of {n}: {by_x}, {}", d_x[i]);
+                assert!((by_w - f64::from(d_w[i])).abs() < 1e-3, "w[{i}] of {n}: {by_w}, {}", d_w[i]);
+            }
+        }
+    }
+}

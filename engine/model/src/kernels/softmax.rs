@@ -85,3 +85,39 @@ unsafe fn entropy_on<S: Simd>(row: &[f32], lse: f32) -> f32 {
         -S::sum(sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i as f32) * 1.37).sin() * 20.0).collect()
+    }
+
+    #[test]
+    fn log_sum_exp_and_entropy_are_those_of_f64_at_any_length() {
+        for n in [1, 5, 16, 17, 100, 1024] {
+            let row = row(n);
+            let wide: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+            let lse = wide.iter().map(|x| x.exp()).sum::<f64>().ln();
+            assert!((f64::from(log_sum_exp(&row)) - lse).abs() < 1e-5, "{n}");
+            let expected: f64 = -wide.iter().map(|x| (x - lse).exp() * (x - lse)).sum::<f64>();
+            assert!((f64::from(entropy(&row, lse as f32)) - expected).abs() < 1e-4, "{n}");
+            let mut probabilities = row.clone();
+            exp_shifted(&mut probabilities, lse as f32);
+            for (p, x) in probabilities.iter().zip(&wide) {
+                assert!((f64::from(*p) - (x - lse).exp()).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn suppressed_logits_count_for_nothing() {
+        let mut row = row(40);
+        let without = log_sum_exp(&row[..39]);
+        row[39] = f32::NEG_INFINITY;
+        assert!((log_sum_exp(&row) - without).abs() < 1e-6);
+        assert!(entropy(&row, without).is_finite());
+        assert_eq!(log_sum_exp(&[f32::NEG_INFINITY; 3]), f32::NEG_INFINITY);
+    }
+}
