@@ -8,6 +8,7 @@ mod progress;
 mod report;
 
 use clap::{ArgAction, Parser, Subcommand};
+use rlvr_train::config::RunConfig;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -18,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "rlvr", version, about, max_term_width = 100)]
 struct Cli {
-    /// Threads; 0 for as many as there are cores
+    /// Threads; 0 for what the config says, or as many as there are cores
     #[arg(long, global = true, default_value_t = 0)]
     threads: usize,
     /// More messages; twice for all
@@ -51,6 +52,22 @@ enum Command {
     Bench(commands::bench::Args),
 }
 
+impl Command {
+    /// Threads that the command's config asks for; 0 where there is none. What is wrong with it the command will say.
+    fn threads(&self) -> usize {
+        let (config, sets) = match self {
+            Command::Run(args) => (&args.config, &args.sets[..]),
+            Command::Plan(args) => (&args.config, &args.sets[..]),
+            Command::Eval(args) => match &args.config {
+                Some(config) => (config, &args.sets[..]),
+                None => return 0,
+            },
+            _ => return 0,
+        };
+        RunConfig::load(config, sets).map_or(0, |config| config.threads)
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = match (cli.quiet, cli.verbose) {
@@ -59,9 +76,10 @@ fn main() -> ExitCode {
         (_, 1) => "info",
         _ => "debug",
     };
+    let threads = if cli.threads > 0 { cli.threads } else { cli.command.threads() };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(cli.threads).build_global() {
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
         eprintln!("error: the thread pool cannot be started: {error}");
         return ExitCode::FAILURE;
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 pub struct Args {
     /// A run's config: its task sets are evaluated, on `--model` or its [model]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// A Hugging Face model folder, such as a checkpoint
     #[arg(long)]
     model: Option<PathBuf>,
@@ -61,7 +61,7 @@ pub struct Args {
     json: bool,
     /// Override a key of the config
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    pub sets: Vec<String>,
 }
 
 /// Evaluates.

@@ -17,10 +17,10 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub struct Args {
     /// The run's config (TOML)
-    config: PathBuf,
+    pub config: PathBuf,
     /// Override a key
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    pub sets: Vec<String>,
     /// The plan as JSON
     #[arg(long)]
     json: bool,

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(clap::Args)]
 pub struct Args {
     /// The run's config (TOML)
-    config: PathBuf,
+    pub config: PathBuf,
     /// The run's folder [default: the config's `out`]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub struct Args {
     stage: Option<String>,
     /// Override a key: `--set stage.mid.steps=100`
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    pub sets: Vec<String>,
 }
 
 /// Runs.

@@ -3,9 +3,9 @@
 use super::wrong;
 use rlvr_train::run::verifiers;
 use rlvr_verdict::tasks::{ColumnMap, Place, TaskRow, read_row};
-use rlvr_verdict::{Job, Outcome, Registry, Verdict, Verifier, VerifierPool};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use rlvr_verdict::{Job, Outcome, ProblemError, Registry, RegistryError, Verdict, Verifier, VerifierPool};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -31,8 +31,11 @@ pub struct Args {
     workers: usize,
 }
 
-/// Rows judged at a time: bounds memory, and keeps workers busy.
-const BATCH: usize = 4096;
+/// Rows that are read ahead of the first one whose verdict is not printed yet: bounds memory, and keeps workers busy.
+const WINDOW: usize = 4096;
+
+/// Wrong rows that are told one by one; the rest are counted.
+const TOLD: u64 = 20;
 
 /// Reads `FIELD=COLUMN` pairs.
 pub fn column_map(pairs: &[String]) -> anyhow::Result<ColumnMap> {
@@ -51,16 +54,19 @@ pub fn column_map(pairs: &[String]) -> anyhow::Result<ColumnMap> {
         .collect()
 }
 
-/// Judges.
+/// Judges. A row that is wrong is told and gets no verdict; the others are judged all the same.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let map = column_map(&args.map)?;
     let config = match &args.config {
         None => Value::Null,
-        Some(text) => serde_json::from_str(text).map_err(|e| wrong(format!("--config: {e}; a JSON object is right")))?,
+        Some(text) => {
+            serde_json::from_str(text).map_err(|e| wrong(format!("--config: {e}; a JSON object is right")))?
+        }
     };
-    let mut makers = Makers { registry: verifiers(), config, made: BTreeMap::new() };
-    if let Some(name) = &args.verifier {
-        makers.get(name).map_err(wrong)?;
+    let mut rows =
+        Rows { map, verifier: args.verifier, registry: verifiers(), config, made: BTreeMap::new() };
+    if let Some(name) = rows.verifier.clone() {
+        rows.verifier_of(&name).map_err(wrong)?;
     }
     let reader: Box<dyn BufRead> = if args.file == Path::new("-") {
         Box::new(BufReader::new(io::stdin()))
@@ -69,78 +75,110 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Box::new(BufReader::new(file))
     };
     let pool = VerifierPool::new(args.workers, VerifierPool::HANG)?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut round = pool.round::<usize>();
+    let mut printer =
+        Printer { out: BufWriter::new(io::stdout().lock()), waiting: VecDeque::new(), first: 0 };
     let mut tally = Tally::default();
-    let mut lines = reader.lines().enumerate();
-    loop {
-        let mut rows = Vec::new();
-        for (index, line) in lines.by_ref() {
-            let place = Place { file: args.file.clone(), line: index + 1 };
-            let line = line.map_err(|e| wrong(format!("{place}: {e}; UTF-8 text is right")))?;
-            if line.trim().is_empty() {
+    for (index, line) in reader.lines().enumerate() {
+        let place = Place { file: args.file.clone(), line: index + 1 };
+        let read = line.map_err(|e| format!("{place}: {e}; UTF-8 text is right")).and_then(|line| {
+            if line.trim().is_empty() { Ok(None) } else { rows.read(&line, &place).map(Some) }
+        });
+        let (id, job) = match read {
+            Ok(None) => continue,
+            Ok(Some(job)) => (job.problem.id.clone(), job),
+            Err(problem) => {
+                tally.tell(&problem);
                 continue;
             }
-            let row = serde_json::from_str(&line)
-                .map_err(|e| wrong(format!("{place}: {e}; a JSON object a line is right")))?;
-            let row = read_row(row, &place, &map, args.verifier.as_deref()).map_err(wrong)?;
-            let verifier = makers.get(&row.problem.verifier).map_err(|e| wrong(format!("{place}: {e}")))?;
-            if row.completion.is_none() {
-                let column = map.get("completion").map_or("completion", String::as_str);
-                return Err(wrong(format!("{place}: field `{column}` is missing; what is to be judged stands there")));
-            }
-            rows.push((row, verifier));
-            if rows.len() == BATCH {
-                break;
-            }
+        };
+        round.submit(printer.expect(id), job);
+        while let Some((key, verdict)) = round.try_next() {
+            printer.take(key, verdict, &mut tally)?;
         }
-        if rows.is_empty() {
-            break;
-        }
-        for (id, verdict) in judge(&pool, rows) {
-            tally.count(&verdict);
-            let mut row = json!({ "id": id });
-            if let (Value::Object(row), Value::Object(verdict)) = (&mut row, serde_json::to_value(&verdict)?) {
-                let wanted = ["outcome", "score", "reason", "parts", "cost"];
-                row.extend(wanted.iter().filter_map(|key| Some(((*key).to_owned(), verdict.get(*key)?.clone()))));
-            }
-            writeln!(out, "{row}")?;
+        while printer.waiting.len() >= WINDOW {
+            let Some((key, verdict)) = round.next_verdict() else { break };
+            printer.take(key, verdict, &mut tally)?;
         }
     }
-    out.flush()?;
+    while let Some((key, verdict)) = round.next_verdict() {
+        printer.take(key, verdict, &mut tally)?;
+    }
+    printer.out.flush()?;
     eprint!("{}", tally.table());
-    Ok(ExitCode::SUCCESS)
+    Ok(tally.code())
 }
 
-/// Verdicts in the order of the rows.
-fn judge(pool: &VerifierPool, rows: Vec<(TaskRow, Arc<dyn Verifier>)>) -> Vec<(String, Verdict)> {
-    let mut round = pool.round::<usize>();
-    let mut verdicts: Vec<(String, Option<Verdict>)> = Vec::with_capacity(rows.len());
-    for (index, (row, verifier)) in rows.into_iter().enumerate() {
-        verdicts.push((row.problem.id.clone(), None));
-        // a problem that cannot be judged is no zero for its completion
-        if let Err(error) = verifier.check(&row.problem) {
-            verdicts[index].1 = Some(Verdict::fault(error.to_string()));
-            continue;
+/// Prints verdicts in the order in which their rows were read, whatever the order in which they come back.
+struct Printer<W> {
+    out: W,
+    /// Ids of the rows that are not printed yet, with their verdicts where they are there.
+    waiting: VecDeque<(String, Option<Verdict>)>,
+    /// The key of the first of these.
+    first: usize,
+}
+
+impl<W: Write> Printer<W> {
+    /// The key under which the row's verdict will come.
+    fn expect(&mut self, id: String) -> usize {
+        self.waiting.push_back((id, None));
+        self.first + self.waiting.len() - 1
+    }
+
+    /// Takes a verdict and prints all that are next in order.
+    fn take(&mut self, key: usize, verdict: Verdict, tally: &mut Tally) -> anyhow::Result<()> {
+        tally.count(&verdict);
+        if let Some(row) = self.waiting.get_mut(key - self.first) {
+            row.1 = Some(verdict);
         }
-        let completion = Arc::new(row.completion.unwrap_or_default());
-        round.submit(index, Job { verifier, problem: Arc::new(row.problem), completion, sample: 0 });
+        while let Some((id, Some(verdict))) = self.waiting.front() {
+            let Verdict { outcome, score, reason, .. } = verdict;
+            let parts: Map<String, Value> =
+                verdict.parts.iter().map(|(name, part)| (name.clone(), json!(part))).collect();
+            let line = json!({ "id": id, "outcome": outcome, "score": score, "reason": reason, "parts": parts,
+                               "cost": verdict.cost });
+            writeln!(self.out, "{line}")?;
+            self.waiting.pop_front();
+            self.first += 1;
+        }
+        Ok(())
     }
-    while let Some((index, verdict)) = round.next_verdict() {
-        verdicts[index].1 = Some(verdict);
-    }
-    let none = || Verdict::fault("no verdict came back");
-    verdicts.into_iter().map(|(id, verdict)| (id, verdict.unwrap_or_else(none))).collect()
 }
 
-/// Verifiers by name, each made once.
-struct Makers {
+/// How rows become jobs.
+struct Rows {
+    map: ColumnMap,
+    /// The verifier of rows that name none.
+    verifier: Option<String>,
     registry: Registry,
     config: Value,
+    /// Verifiers by name, each made once.
     made: BTreeMap<String, Arc<dyn Verifier>>,
 }
 
-impl Makers {
-    fn get(&mut self, name: &str) -> Result<Arc<dyn Verifier>, rlvr_verdict::RegistryError> {
+impl Rows {
+    /// The row's job. The error says where, which field, and what would be right.
+    fn read(&mut self, line: &str, place: &Place) -> Result<Job, String> {
+        let row =
+            serde_json::from_str(line).map_err(|e| format!("{place}: {e}; a JSON object a line is right"))?;
+        let TaskRow { problem, completion } =
+            read_row(row, place, &self.map, self.verifier.as_deref()).map_err(|e| e.to_string())?;
+        let column = |field: &str| self.map.get(field).cloned().unwrap_or_else(|| field.to_owned());
+        let Some(completion) = completion else {
+            let column = column("completion");
+            return Err(format!(
+                "{place}: field `{column}`: is missing; the text that is to be judged is right"
+            ));
+        };
+        let verifier = self.verifier_of(&problem.verifier).map_err(|e| format!("{place}: {e}"))?;
+        verifier.check(&problem).map_err(|error| {
+            let ProblemError { field, problem, remedy } = error;
+            format!("{place}: field `{}`: {problem}; {remedy}", self.map.get(&field).unwrap_or(&field))
+        })?;
+        Ok(Job { verifier, problem: Arc::new(problem), completion: Arc::new(completion), sample: 0 })
+    }
+
+    fn verifier_of(&mut self, name: &str) -> Result<Arc<dyn Verifier>, RegistryError> {
         if let Some(verifier) = self.made.get(name) {
             return Ok(verifier.clone());
         }
@@ -150,9 +188,11 @@ impl Makers {
     }
 }
 
+/// What came out, for the summary and the exit code.
 #[derive(Default)]
 struct Tally {
     rows: u64,
+    wrong: u64,
     score: f64,
     outcomes: BTreeMap<Outcome, u64>,
 }
@@ -164,13 +204,36 @@ impl Tally {
         *self.outcomes.entry(verdict.outcome).or_default() += 1;
     }
 
+    fn tell(&mut self, problem: &str) {
+        self.wrong += 1;
+        if self.wrong <= TOLD {
+            eprintln!("error: {problem}");
+        }
+    }
+
+    fn faults(&self) -> u64 {
+        self.outcomes.get(&Outcome::Fault).copied().unwrap_or(0)
+    }
+
     fn table(&self) -> String {
-        let scored = self.rows - self.outcomes.get(&Outcome::Fault).copied().unwrap_or(0);
+        let scored = self.rows - self.faults();
         let mut text = format!("{} rows, mean score {:.4}\n", self.rows, self.score / scored.max(1) as f64);
         for (outcome, count) in &self.outcomes {
             let share = 100.0 * *count as f64 / self.rows as f64;
             text.push_str(&format!("{:>14} {count:>8}  {share:5.1} %\n", outcome.name()));
         }
+        if self.wrong > 0 {
+            text.push_str(&format!("{} rows are wrong and have no verdict\n", self.wrong));
+        }
         text
+    }
+
+    /// 2 where rows are wrong, 1 where a verifier failed.
+    fn code(&self) -> ExitCode {
+        match (self.wrong, self.faults()) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::FAILURE,
+            _ => ExitCode::from(2),
+        }
     }
 }
