@@ -86,6 +86,8 @@ fn a_choice_is_read_in_the_forms_that_models_write() {
         "The answer is B. A would be too slow, and C is a city.",
         "The answer is B.\nA is wrong because it is a city. C is wrong too.",
         "Option A is wrong, so option B",
+        "The answer is B.\n\nA and C are cities.",
+        "Answer: B\n\nA. London: a city.\nC. Rome: another city.",
     ] {
         let verdict = judge(text);
         assert_eq!(
@@ -165,6 +167,12 @@ fn hedging_between_choices_never_passes() {
         "The answer is B. London",
         "Answer: (B) Rome",
         "B) London",
+        "I choose B\nC",
+        "So it's C\nB",
+        "Answer: B\nC. Rome",
+        "B. A train to Paris\nC. Rome",
+        "\\boxed{B\nC}",
+        "<answer>B\nC</answer>",
     ] {
         let verdict = judge(text);
         assert_eq!(verdict.score, Some(0.0), "{text}: {}", verdict.reason);

@@ -68,7 +68,7 @@ proptest! {
 }
 
 #[test]
-fn hard_texts_of_a_megabyte_take_no_longer_than_a_second() {
+fn hard_texts_of_a_megabyte_take_less_than_two_seconds() {
     let units = [
         "x",
         " ",
@@ -110,7 +110,7 @@ fn hard_texts_of_a_megabyte_take_no_longer_than_a_second() {
                 let verdict = verifier.verify(&problem, &completion);
                 let seconds = start.elapsed().as_secs_f64();
                 assert!(sound(&verdict), "{unit:?}: {verdict:?}");
-                assert!(seconds < 1.0, "{} takes {seconds} s for {unit:?}", verifier.name());
+                assert!(seconds < 2.0, "{} takes {seconds} s for {unit:?}", verifier.name());
             }
         }
     }

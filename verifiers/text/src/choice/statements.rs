@@ -1,12 +1,13 @@
 //! Which choice a completion commits to.
 //!
 //! Statements are ranked: a final one (`\boxed{B}`, `<answer>B</answer>`, `Final answer: B`), one of the answer (`The answer is
-//! B`, `I choose B`, `B is correct`), a line that is a letter or a choice's text and nothing else, a line that begins with a
-//! letter (`B. Paris`), and a letter set apart in the last line. Only those of the highest rank that occurs count, and they must
+//! B`, `I choose B`, `B is correct`), a line that is a letter, a choice's text or both, a line that begins with a letter
+//! (`B. Because ...`), and a letter set apart in the last line. Only those of the highest rank that occurs count, and they must
 //! agree; but an answer that is taken back in words (`wait`, `that is wrong`) gives way to the next. Whatever is offered beside
-//! the answer afterwards (`or maybe C`, `C is also possible`) makes it a hedge.
+//! the answer afterwards (`or maybe C`, `C is also possible`, a line that is `C`) makes it a hedge.
 
-use super::letters::{Mark, Reading, Texts, line_mark, mark_at, own, reading_at, with_text};
+use super::letters::{Mark, Reading, Texts, line_mark, mark_at, own, reading_at, separated, with_text};
+use crate::answer::tail;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -108,7 +109,7 @@ static OFFER: LazyLock<Regex> = LazyLock::new(|| {
 static ALSO: LazyLock<Regex> = LazyLock::new(|| {
     own(concat!(
         r"\b([A-Z])[)\]*_]*\s+(?:is|are|could be|might be|may be|would be|seems|looks)\s+",
-        r"(?:also|equally|just as|another|too|possible|plausible)\b"
+        r"(?:also|equally|just as|another|possible|plausible)\b"
     ))
 });
 static OR: LazyLock<Regex> = LazyLock::new(|| own(r"(?i)\b(?:or|and)\b"));
@@ -160,7 +161,8 @@ impl<'t> Reader<'t> {
         }
         for open in BOX.find_iter(self.text) {
             let Some(inside) = boxed(&self.text[open.end()..]) else { continue };
-            let reading = reading_at(inside, 0, &self.texts).map(|(reading, _)| reading);
+            let line = inside.trim().replace('\n', ", ");
+            let reading = reading_at(&line, 0, &self.texts).map(|(reading, _)| reading);
             add(Rank::Final, open.start(), reading.map(|r| (Some(r), open.end() + inside.len() + 1)));
         }
         for reversed in REVERSED.captures_iter(self.text) {
@@ -194,11 +196,10 @@ impl<'t> Reader<'t> {
                 add(Rank::Alone, reading);
             } else if let Some(choice) = self.texts.whole(line) {
                 add(Rank::Alone, Reading::One(choice));
-            } else if let Some(mark) = line_mark(line) {
-                let rest =
-                    line[mark.end..].trim_matches(|c: char| c.is_whitespace() || ".:)*_,-–—".contains(c));
+            } else if let Some(mark) = line_mark(line).or_else(|| whole_mark(line)) {
+                let rest = separated(&line[mark.end..]).trim_end().trim_end_matches("</answer>");
                 let reading = with_text(&mark, &line[mark.end..], &self.texts);
-                if !rest.contains(char::is_alphanumeric) {
+                if !rest.contains(char::is_alphanumeric) || self.texts.whole(rest) == Some(mark.choice) {
                     add(Rank::Alone, reading);
                 } else if matches!(reading, Reading::Several(_)) || self.explains(&mark, rest) {
                     add(Rank::Lead, reading);
@@ -222,7 +223,7 @@ impl<'t> Reader<'t> {
         let mut found = Vec::new();
         for mention in MENTION.find_iter(&self.text[start..]) {
             let at = start + mention.start();
-            if NOT_BEFORE.is_match(&self.text[start..at]) {
+            if NOT_BEFORE.is_match(tail(&self.text[start..at], 64)) {
                 continue;
             }
             if let Some((reading, end)) = reading_at(self.text, at, &self.texts) {
@@ -284,16 +285,26 @@ impl<'t> Reader<'t> {
         });
         let also =
             ALSO.captures_iter(&text[end..]).map(|also| index(&also[1])).filter(|other| *other != choice);
+        let lines = self.lines().into_iter().filter(|line| line.rank == Rank::Alone && line.at >= end);
+        let lines = lines.filter_map(|line| match line.reading? {
+            Reading::Several(choices) if !choices.contains(&choice) => None,
+            reading => another(Some((reading, line.end))),
+        });
         let same_line = OR.find_iter(&line[..negative]).filter_map(|or| {
             mark_at(text, end + or.end()).map(|mark| mark.choice).filter(|other| *other != choice)
         });
-        clauses.chain(also).chain(same_line).next()
+        clauses.chain(also).chain(same_line).chain(lines).next()
     }
 
     fn line_from(&self, at: usize) -> &'t str {
         let line = self.text[at..].trim_start();
         line.lines().next().unwrap_or(line)
     }
+}
+
+/// The letter that a line ends with after marks and words alone: `So it's B.`
+fn whole_mark(line: &str) -> Option<Mark> {
+    mark_at(line, 0).filter(|mark| !line[mark.end..].contains(char::is_alphanumeric))
 }
 
 /// The index of the choice with this letter.
