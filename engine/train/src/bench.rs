@@ -9,7 +9,9 @@ use crate::update::{Optimizer, UpdateError};
 use rlvr_model::config::ConfigError;
 use rlvr_model::{Model, ModelConfig, ModelError};
 use rlvr_objective::{AdvantageNorm, Normalisation, PolicyLossConfig, advantages};
-use rlvr_rollouts::{NoStopRule, Request, RngKey, RolloutError, Sampler, SamplerConfig, SamplingParams, Stats};
+use rlvr_rollouts::{
+    NoStopRule, Request, RngKey, RolloutError, Sampler, SamplerConfig, SamplingParams, Stats,
+};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -77,13 +79,18 @@ pub fn random_model(path: &Path, seed: u64) -> Result<Model, BenchError> {
 fn requests(work: &Work, vocab: usize) -> Vec<Request> {
     let id = |p: usize, i: usize| (3 + (p * 37 + i * 11) % (vocab - 3)) as u32;
     let prompt = |p: usize| (0..work.prompt_tokens).map(|i| id(p, i)).collect::<Vec<u32>>();
-    let request =
-        |p: usize| Request { prompt: p as u64, attempt: 0, ids: prompt(p).into(), samples: work.samples as u32 };
+    let request = |p: usize| Request {
+        prompt: p as u64,
+        attempt: 0,
+        ids: prompt(p).into(),
+        samples: work.samples as u32,
+    };
     (0..work.prompts).map(request).collect()
 }
 
 fn sampler(work: &Work, model: &Model) -> Result<Sampler, RolloutError> {
-    let sizes = SamplerConfig::for_sequences(work.prompts * work.samples, work.prompt_tokens + work.new_tokens);
+    let sizes =
+        SamplerConfig::for_sequences(work.prompts * work.samples, work.prompt_tokens + work.new_tokens);
     Sampler::new(&model.config, sizes)
 }
 
@@ -95,9 +102,12 @@ fn draw(
     round: usize,
 ) -> Result<(Vec<Group>, Stats), RolloutError> {
     let requests = requests(work, model.config.vocab_size);
-    let params = SamplingParams { max_tokens: work.new_tokens, ignore_stop: true, ..SamplingParams::default() };
-    let mut groups: Vec<Group> =
-        requests.iter().map(|r| Group { prompt: r.ids.clone(), samples: vec![Sample::default(); work.samples] }).collect();
+    let params =
+        SamplingParams { max_tokens: work.new_tokens, ignore_stop: true, ..SamplingParams::default() };
+    let mut groups: Vec<Group> = requests
+        .iter()
+        .map(|r| Group { prompt: r.ids.clone(), samples: vec![Sample::default(); work.samples] })
+        .collect();
     let key = RngKey { seed: 1, stage: 0, step: round as u64 };
     let stats = sampler.generate(model, &requests, &params, key, &NoStopRule, &mut |rollout| {
         let place = &mut groups[rollout.prompt as usize].samples[rollout.sample as usize];
@@ -139,7 +149,12 @@ pub fn grpo_step(model: &Path, work: &Work) -> Result<Value, BenchError> {
     let mut sampler = sampler(work, &model)?;
     let mut optimizer = Optimizer::new(&model.params, AdamWConfig::default(), 1.0)?;
     let settings = PolicySettings {
-        loss: PolicyLossConfig { clip_low: 0.2, clip_high: 0.2, normalisation: Normalisation::Sequence, kl: None },
+        loss: PolicyLossConfig {
+            clip_low: 0.2,
+            clip_high: 0.2,
+            normalisation: Normalisation::Sequence,
+            kl: None,
+        },
         temperature: 1.0,
         max_tokens: work.new_tokens,
         micro_batch_tokens: work.micro_batch_tokens,

@@ -89,7 +89,7 @@ pub fn evaluate(
 impl EvalResult {
     /// pass@k over all problems, if it was asked for.
     pub fn pass(&self, k: usize) -> Option<Estimate> {
-        self.all.pass.iter().find(|(at, _)| *at == k).and_then(|(_, e)| e.clone())
+        self.all.pass.iter().find(|(at, _)| *at == k).and_then(|(_, e)| *e)
     }
 
     /// The line of `metrics.jsonl`.

@@ -121,7 +121,9 @@ impl Optimizer {
                 ]
             })
             .collect();
-        places.extend(others.iter_mut().map(|(name, shape, values)| (name.clone(), shape.clone(), &mut values[..])));
+        places.extend(
+            others.iter_mut().map(|(name, shape, values)| (name.clone(), shape.clone(), &mut values[..])),
+        );
         read_optimizer(file, &mut places)?;
         self.updates = updates;
         Ok(())

@@ -61,7 +61,8 @@ mod tests {
         let mut cursor = TaskCursor::default();
         let first: Vec<_> = (0..40).map(|_| order.next(&mut cursor)).collect();
         assert_eq!(first.iter().filter(|(set, _)| *set == 0).count(), 30);
-        let mut restored: TaskCursor = serde_json::from_str(&serde_json::to_string(&cursor).unwrap()).unwrap();
+        let mut restored: TaskCursor =
+            serde_json::from_str(&serde_json::to_string(&cursor).unwrap()).unwrap();
         assert_eq!(order.next(&mut restored), order.next(&mut cursor));
     }
 }

@@ -103,7 +103,9 @@ impl StepPlan<'_> {
         loop {
             let useful = groups.iter().filter(|g| g.used).count();
             let wanted = self.rl.prompts_per_step - useful;
-            if wanted == 0 || (!groups.is_empty() && (!self.rl.drop_zero_variance || refills > self.rl.max_refills)) {
+            if wanted == 0
+                || (!groups.is_empty() && (!self.rl.drop_zero_variance || refills > self.rl.max_refills))
+            {
                 break;
             }
             let prompts: Vec<PromptedProblem> = (0..wanted)
@@ -112,7 +114,15 @@ impl StepPlan<'_> {
                     self.tasks[set][index].clone()
                 })
                 .collect();
-            groups.extend(self.draw(&prompts, groups.len() as u64, key, model, scorer, &mut phases, interrupt)?);
+            groups.extend(self.draw(
+                &prompts,
+                groups.len() as u64,
+                key,
+                model,
+                scorer,
+                &mut phases,
+                interrupt,
+            )?);
             refills += 1;
             if !self.rl.drop_zero_variance {
                 break;
@@ -131,7 +141,8 @@ impl StepPlan<'_> {
         phases.rollout_s = drawing_s - phases.waited_s;
         let refills = refills.saturating_sub(1);
         let record = self.record((stage, step), &groups, &stats, refills, rate(version + 1), start, &phases);
-        let rows = groups.iter().enumerate().flat_map(|(i, g)| g.rows((stage, step), i, version as i64)).collect();
+        let rows =
+            groups.iter().enumerate().flat_map(|(i, g)| g.rows((stage, step), i, version as i64)).collect();
         Ok(StepDone { record, rows, message: self.message(&groups) })
     }
 
@@ -148,7 +159,17 @@ impl StepPlan<'_> {
         interrupt: Option<&AtomicBool>,
     ) -> Result<Vec<DrawnGroup>, ScoringError> {
         let (samples, stop) = (self.rl.samples_per_prompt, &self.rl.sampling.stop);
-        let drawn = scorer.draw(model, prompts, first_key, samples, self.params, stop, key, interrupt, &mut |_| ())?;
+        let drawn = scorer.draw(
+            model,
+            prompts,
+            first_key,
+            samples,
+            self.params,
+            stop,
+            key,
+            interrupt,
+            &mut |_| (),
+        )?;
         phases.waited_s += drawn.waited_s;
         phases.prompt_tokens += drawn.stats.prefill_tokens;
         phases.generated_tokens += drawn.stats.generated_tokens;
@@ -231,7 +252,8 @@ impl StepPlan<'_> {
         if used == self.rl.prompts_per_step {
             return None;
         }
-        let scores: Vec<f32> = groups.iter().flat_map(|g| &g.samples).filter_map(|s| s.verdict.score).collect();
+        let scores: Vec<f32> =
+            groups.iter().flat_map(|g| &g.samples).filter_map(|s| s.verdict.score).collect();
         let mean = scores.iter().sum::<f32>() / scores.len().max(1) as f32;
         let why = match mean {
             m if m < 0.2 => "the tasks are too hard for this model",
@@ -259,7 +281,8 @@ impl StepPlan<'_> {
     ) -> Record {
         let all: Vec<&Scored> = groups.iter().flat_map(|g| &g.samples).collect();
         let share = |count: usize| count as f64 / all.len().max(1) as f64;
-        let rewards: Vec<f64> = all.iter().filter_map(|s| s.reward.as_ref()).map(|r| f64::from(r.value)).collect();
+        let rewards: Vec<f64> =
+            all.iter().filter_map(|s| s.reward.as_ref()).map(|r| f64::from(r.value)).collect();
         let reward = Spread::of(&rewards);
         let lengths: Vec<f64> = all.iter().map(|s| s.rollout.ids.len() as f64).collect();
         let stds: Vec<f64> = groups.iter().map(|g| GroupStats::of(&g.rewards).std).collect();

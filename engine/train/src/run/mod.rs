@@ -68,7 +68,9 @@ pub enum RunError {
         known: String,
     },
     /// A stage's start is not there.
-    #[error("stage `{stage}` starts from `{from}`, which has not been run; run it first (without --stage, stages run in order)")]
+    #[error(
+        "stage `{stage}` starts from `{from}`, which has not been run; run it first (without --stage, stages run in order)"
+    )]
     NotRun {
         /// The stage.
         stage: String,
@@ -131,7 +133,7 @@ pub enum RunError {
         /// The step.
         step: u64,
         /// Why.
-        source: StepError,
+        source: Box<StepError>,
     },
     /// An evaluation failed.
     #[error("evaluation of stage `{stage}`: {source}")]
@@ -139,7 +141,7 @@ pub enum RunError {
         /// The stage.
         stage: String,
         /// Why.
-        source: ScoringError,
+        source: Box<ScoringError>,
     },
     /// A tensor operation failed.
     #[error(transparent)]

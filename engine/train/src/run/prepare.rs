@@ -2,7 +2,9 @@
 //!
 //! Everything that can be wrong with the user's data is found here, before any training.
 
-use crate::config::{ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, Sampling, TokenizerSource, Training, Work};
+use crate::config::{
+    ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, Sampling, TokenizerSource, Training, Work,
+};
 use crate::data::{DataError, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::scoring::{PromptedProblem, Scorer};
 use rlvr_model::config::ConfigError as ModelConfigError;
@@ -74,7 +76,10 @@ pub fn load_tokenizer(
         ModelSource::Folder(folder) => Tokenizer::load(folder)?,
         ModelSource::New { tokenizer: TokenizerSource::File(path), .. } => Tokenizer::load(path)?,
         ModelSource::New { tokenizer: TokenizerSource::Characters, .. } => Tokenizer::characters()?,
-        ModelSource::New { tokenizer: TokenizerSource::Bpe { vocab_size, split_digits, sources: names }, .. } => {
+        ModelSource::New {
+            tokenizer: TokenizerSource::Bpe { vocab_size, split_digits, sources: names },
+            ..
+        } => {
             let mut texts = Vec::new();
             for source in names.iter().filter_map(|name| sources.get(name)) {
                 for document in source.documents(TOKENIZER_DOCUMENTS) {
@@ -224,7 +229,8 @@ impl Prepared {
         match work {
             Work::MidTrain(work) => work.context.unwrap_or(self.model_config.max_position_embeddings),
             Work::Rl(rl) => {
-                let prompt = rl.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(0);
+                let prompt =
+                    rl.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(0);
                 (prompt + rl.sampling.max_tokens).min(self.model_config.max_position_embeddings)
             }
         }

@@ -94,7 +94,12 @@ impl Run<'_> {
         Ok(RunEnd::Done)
     }
 
-    fn open_stage<'s>(&self, stage: &'s Stage, index: usize, done: Option<u64>) -> Result<Going<'s>, RunError> {
+    fn open_stage<'s>(
+        &self,
+        stage: &'s Stage,
+        index: usize,
+        done: Option<u64>,
+    ) -> Result<Going<'s>, RunError> {
         let started = Instant::now();
         let start = || -> Result<Model, RunError> {
             let Some(from) = &stage.from else { return Ok(self.prepared.initial_model()?) };
@@ -160,12 +165,17 @@ impl Run<'_> {
             let mut record = Record::new(&stage.name, Kind::MidTrain, step).number("loss", stats.loss);
             for (name, (loss, count)) in mixture.domains().iter().zip(&stats.domains) {
                 if *count > 0 {
-                    record = record.number(&format!("loss/{name}"), *loss).count(&format!("tokens/{name}"), *count);
+                    record = record
+                        .number(&format!("loss/{name}"), *loss)
+                        .count(&format!("tokens/{name}"), *count);
                 }
             }
-            record = (record.count("tokens", stats.tokens).number("lr", rate).number("grad_norm", stats.grad_norm))
-                .number("tokens_per_s", stats.tokens as f64 / seconds)
-                .number("seconds", seconds);
+            record = (record
+                .count("tokens", stats.tokens)
+                .number("lr", rate)
+                .number("grad_norm", stats.grad_norm))
+            .number("tokens_per_s", stats.tokens as f64 / seconds)
+            .number("seconds", seconds);
             if self.step_done(going, record)? == RunEnd::Interrupted {
                 return Ok(RunEnd::Interrupted);
             }
@@ -204,9 +214,8 @@ impl Run<'_> {
             let before = cursor.clone();
             let (reference, optimizer) = (going.reference.as_ref(), &mut going.optimizer);
             let (at, stop) = ((stage.name.as_str(), step), Some(self.interrupt));
-            let made = plan.run(
-                at, key, &going.model, reference, optimizer, &mut scorer, &mut cursor, &rate, stop,
-            );
+            let made =
+                plan.run(at, key, &going.model, reference, optimizer, &mut scorer, &mut cursor, &rate, stop);
             let done = match made {
                 Ok(done) => done,
                 Err(StepError::Scoring(ScoringError::Interrupted)) => {
@@ -214,7 +223,10 @@ impl Run<'_> {
                     self.save(going)?;
                     return Ok(RunEnd::Interrupted);
                 }
-                Err(source) => return Err(RunError::Step { stage: stage.name.clone(), step, source }),
+                Err(error) => {
+                    let source = Box::new(error);
+                    return Err(RunError::Step { stage: stage.name.clone(), step, source });
+                }
             };
             going.done = step;
             going.state.cursor = Some(cursor.clone());
@@ -260,9 +272,11 @@ impl Run<'_> {
         self.metrics.sync()?;
         let (model, stage) = (&going.model, going.stage);
         let held = match (&going.reference, &stage.work) {
-            (Some(reference), Work::Rl(rl)) if rl.kl.refresh > 0 => {
-                reference.params.iter().map(|p| Ok((p, floats(&p.value)?))).collect::<candle_core::Result<Vec<_>>>()?
-            }
+            (Some(reference), Work::Rl(rl)) if rl.kl.refresh > 0 => reference
+                .params
+                .iter()
+                .map(|p| Ok((p, floats(&p.value)?)))
+                .collect::<candle_core::Result<Vec<_>>>()?,
             _ => Vec::new(),
         };
         let mut tensors = going.optimizer.tensors(&model.params);
@@ -319,7 +333,10 @@ impl Run<'_> {
             let result = match evaluate(&going.model, &mut scorer, &set, Some(self.interrupt), &mut told) {
                 Ok(result) => result,
                 Err(ScoringError::Interrupted) => return Ok(None),
-                Err(source) => return Err(RunError::Eval { stage: stage.name.clone(), source }),
+                Err(error) => {
+                    let source = Box::new(error);
+                    return Err(RunError::Eval { stage: stage.name.clone(), source });
+                }
             };
             let record = result.record(&stage.name, going.done);
             self.metrics.append(&record)?;
@@ -327,7 +344,13 @@ impl Run<'_> {
             let rows: Vec<_> = (result.scored.iter())
                 .map(|s| {
                     let version = going.optimizer.updates() as i64;
-                    s.ledger_row((&stage.name, going.done), s.group, s.rollout.prompt, &problems[s.group], version)
+                    s.ledger_row(
+                        (&stage.name, going.done),
+                        s.group,
+                        s.rollout.prompt,
+                        &problems[s.group],
+                        version,
+                    )
                 })
                 .collect();
             let folder = self.dir.join("samples");
