@@ -44,7 +44,14 @@ enum Name {
 
 /// Measures.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let sizes = [args.prompts, args.samples, args.prompt_tokens, args.new_tokens, args.rounds, args.micro_batch_tokens];
+    let sizes = [
+        args.prompts,
+        args.samples,
+        args.prompt_tokens,
+        args.new_tokens,
+        args.rounds,
+        args.micro_batch_tokens,
+    ];
     if sizes.contains(&0) {
         return Err(wrong("every size of a benchmark must be at least 1"));
     }

@@ -66,11 +66,18 @@ pub struct Args {
 
 /// Evaluates.
 pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
-    let config = args.config.as_ref().map(|path| RunConfig::load(path, &args.sets).map_err(wrong)).transpose()?;
+    let config =
+        args.config.as_ref().map(|path| RunConfig::load(path, &args.sets).map_err(wrong)).transpose()?;
     let folder = match (&args.model, &config) {
         (Some(folder), _) => folder.clone(),
-        (None, Some(RunConfig { model: rlvr_train::config::ModelSource::Folder(folder), .. })) => folder.clone(),
-        _ => return Err(wrong("name the model: --model DIR, a Hugging Face folder such as a run's checkpoint")),
+        (None, Some(RunConfig { model: rlvr_train::config::ModelSource::Folder(folder), .. })) => {
+            folder.clone()
+        }
+        _ => {
+            return Err(wrong(
+                "name the model: --model DIR, a Hugging Face folder such as a run's checkpoint",
+            ));
+        }
     };
     let model = Model::load(&folder).map_err(wrong)?;
     let tokenizer = Arc::new(Tokenizer::load(&folder).map_err(wrong)?);
@@ -78,7 +85,10 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let registry = verifiers();
     let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
         Some(config) => config.make_verifiers(&registry).map_err(wrong)?,
-        None => registry.names().filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?))).collect(),
+        None => registry
+            .names()
+            .filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?)))
+            .collect(),
     };
     let sets = task_sets(&args, config.as_ref())?;
     let stop = interrupt()?;
@@ -94,8 +104,7 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
         let sizes = SamplerConfig::for_sequences(128, longest.min(context));
         let sampler = Sampler::new(&model.config, sizes).map_err(wrong)?;
         let pool = VerifierPool::new(0, VerifierPool::HANG)?;
-        let mut scorer =
-            Scorer::new(sampler, tokenizer.clone(), made.clone(), pool, Default::default(), 1.0);
+        let mut scorer = Scorer::new(sampler, tokenizer.clone(), made.clone(), pool, Default::default(), 1.0);
         let sampling = Sampling {
             temperature: args.temperature,
             top_k: 0,
@@ -134,7 +143,12 @@ fn task_sets(args: &Args, config: Option<&RunConfig>) -> anyhow::Result<Vec<(Str
     if let Some(path) = &args.tasks {
         let name = path.file_stem().map_or_else(|| "tasks".into(), |n| n.to_string_lossy().into_owned());
         let map = super::verify::column_map(&args.map)?;
-        let set = TaskSetConfig { path: Some(path.clone()), map, verifier: args.verifier.clone(), ..Default::default() };
+        let set = TaskSetConfig {
+            path: Some(path.clone()),
+            map,
+            verifier: args.verifier.clone(),
+            ..Default::default()
+        };
         return Ok(vec![(name, set)]);
     }
     let Some(config) = config else { return Err(wrong("name a CONFIG, or --model DIR and --tasks FILE")) };
@@ -170,7 +184,13 @@ fn line(result: &EvalResult) -> String {
         }
     }
     if let Some(e) = &result.all.average {
-        parts.push(format!("avg@{} {:.3} [{:.3}, {:.3}]", result.all.samples / result.all.n.max(1), e.value, e.low, e.high));
+        parts.push(format!(
+            "avg@{} {:.3} [{:.3}, {:.3}]",
+            result.all.samples / result.all.n.max(1),
+            e.value,
+            e.low,
+            e.high
+        ));
     }
     parts.join("  ")
 }

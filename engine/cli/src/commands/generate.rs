@@ -85,7 +85,8 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         false => tokenizer.encode_with_special(&args.prompt).map_err(wrong)?,
         true => {
             let template = tokenizer.chat_template().map_err(wrong)?;
-            let template = template.ok_or_else(|| wrong("--chat: the model's tokenizer has no chat template"))?;
+            let template =
+                template.ok_or_else(|| wrong("--chat: the model's tokenizer has no chat template"))?;
             let message = Message { role: "user".into(), content: args.prompt.clone() };
             tokenizer.encode(&template.render_prompt(&[message]).map_err(wrong)?).map_err(wrong)?
         }
@@ -117,8 +118,10 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         let text = tokenizer.decode(&rollout.ids)?;
         if args.json {
             let mean = rollout.logprobs.iter().sum::<f32>() / rollout.logprobs.len().max(1) as f32;
-            say(json!({ "sample": rollout.sample, "text": text, "ids": rollout.ids, "logprobs": rollout.logprobs,
-                        "mean_logprob": mean, "finish": rollout.finish }))?;
+            say(
+                json!({ "sample": rollout.sample, "text": text, "ids": rollout.ids, "logprobs": rollout.logprobs,
+                        "mean_logprob": mean, "finish": rollout.finish }),
+            )?;
         } else if stream {
             say("")?;
         } else {

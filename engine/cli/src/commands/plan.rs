@@ -74,11 +74,20 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         say(format!("tasks {name}: {problems} problems, all checked; longest prompt {longest} tokens"))?;
     }
     say("")?;
-    say(format!("{:<14} {:<10} {:<10} {:>8} {:>12} {:>10} {:>9}", "stage", "kind", "from", "steps", "tokens", "memory", "time"))?;
+    say(format!(
+        "{:<14} {:<10} {:<10} {:>8} {:>12} {:>10} {:>9}",
+        "stage", "kind", "from", "steps", "tokens", "memory", "time"
+    ))?;
     for s in &stages {
         say(format!(
             "{:<14} {:<10} {:<10} {:>8} {:>12.0} {:>7.0} MB {:>7.0} s",
-            s.name, s.kind, s.from.as_deref().unwrap_or("[model]"), s.steps, s.tokens, s.bytes / 1e6, s.seconds
+            s.name,
+            s.kind,
+            s.from.as_deref().unwrap_or("[model]"),
+            s.steps,
+            s.tokens,
+            s.bytes / 1e6,
+            s.seconds
         ))?;
     }
     say("")?;

@@ -36,9 +36,10 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let interrupt = interrupt()?;
     let observer = progress::observer(quiet);
     let end = run(&config, &options, &*observer, &interrupt).map_err(|error| match error {
-        RunError::Exists(_) | RunError::NoStage { .. } | RunError::NotRun { .. } | RunError::OtherConfig { .. } => {
-            wrong(error)
-        }
+        RunError::Exists(_)
+        | RunError::NoStage { .. }
+        | RunError::NotRun { .. }
+        | RunError::OtherConfig { .. } => wrong(error),
         RunError::Prepare(PrepareError::Threads(_)) => error.into(),
         RunError::Prepare(_) | RunError::Data(_) => wrong(error),
         other => other.into(),
