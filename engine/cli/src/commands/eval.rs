@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Arguments of `eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A run's config: its task sets are evaluated, on `--model` or its [model]
+    /// A run's config: its task sets are evaluated, on `--model` or the model that it names
     pub config: Option<PathBuf>,
     /// A Hugging Face model folder, such as a checkpoint
     #[arg(long)]

@@ -199,7 +199,7 @@ impl Run<'_> {
             order: &order,
             params: &params,
         };
-        let updates = stage.updates();
+        let (updates, mut short) = (stage.updates(), 0u64);
         let rate = |update: u64| training.schedule.rate(training.learning_rate, update.min(updates), updates);
         while going.done < steps {
             let step = going.done + 1;
@@ -232,7 +232,12 @@ impl Run<'_> {
             going.state.cursor = Some(cursor.clone());
             self.ledger.write(&stage.name, step, &done.rows)?;
             if let Some(message) = &done.message {
-                self.tell(Event::Message(&format!("{} step {step}: {message}", stage.name)));
+                short += 1;
+                // a stage of hard tasks would say it at every step
+                if short.is_power_of_two() {
+                    let times = if short > 1 { format!(" (time {short})") } else { String::new() };
+                    self.tell(Event::Message(&format!("{} step {step}: {message}{times}", stage.name)));
+                }
             }
             if self.step_done(going, done.record)? == RunEnd::Interrupted {
                 return Ok(RunEnd::Interrupted);
