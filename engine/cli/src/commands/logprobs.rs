@@ -8,11 +8,18 @@ use std::process::ExitCode;
 
 /// Arguments of `logprobs`.
 #[derive(clap::Args)]
-#[group(id = "input", required = true, multiple = false, args = ["text", "ids"])]
 pub struct Args {
     /// A Hugging Face model folder
     #[arg(long)]
     model: PathBuf,
+    #[command(flatten)]
+    input: Input,
+}
+
+/// What is scored: one of the two.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Input {
     /// Text to score, with the tokenizer's special tokens in front
     #[arg(long)]
     text: Option<String>,
@@ -24,7 +31,7 @@ pub struct Args {
 /// Scores.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let model = Model::load(&args.model).map_err(wrong)?;
-    let ids = match (args.ids, args.text) {
+    let ids = match (args.input.ids, args.input.text) {
         (Some(ids), _) => ids,
         (None, text) => {
             let tokenizer = Tokenizer::load(&args.model).map_err(wrong)?;

@@ -13,9 +13,10 @@ pub struct Args {
 
 /// Writes the page and prints its path.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    if !args.run.join("metrics.jsonl").is_file() {
-        let run = args.run.display();
-        return Err(wrong(format!("{run}: no metrics.jsonl; the folder of a run is right")));
+    for file in ["config.toml", "metrics.jsonl"] {
+        if !args.run.join(file).is_file() {
+            return Err(wrong(format!("{}: no {file}; the folder of a run is right", args.run.display())));
+        }
     }
     say(crate::report::write(&args.run)?.display())?;
     Ok(ExitCode::SUCCESS)
