@@ -6,7 +6,7 @@
   if (!form || all.length === 0) return;
   const list = document.getElementById("list");
   const detail = document.getElementById("sample");
-  const filters = [["stage", "stage"], ["step", "step"], ["outcome", "outcome"], ["set", "problems"]];
+  const filters = [["drawn", "drawn in"], ["stage", "stage"], ["step", "step"], ["outcome", "outcome"], ["set", "problems"]];
   const selects = {};
   const count = element("span", "");
   let shown = [];
@@ -22,6 +22,10 @@
   function number(value) {
     if (value === null || value === undefined) return "none";
     return Number.isInteger(value) ? String(value) : value.toFixed(3);
+  }
+
+  function groupOf(sample) {
+    return [sample.drawn, sample.stage, sample.step, sample.group].join(" ");
   }
 
   function tone(outcome) {
@@ -55,10 +59,10 @@
     list.replaceChildren();
     let group = "";
     shown.forEach((sample, index) => {
-      const here = sample.stage + ", step " + sample.step;
-      if (here + sample.group !== group) {
-        list.append(element("li", here, "head"));
-        group = here + sample.group;
+      if (groupOf(sample) !== group) {
+        const what = sample.drawn === "training" ? ", training step " + sample.step : ", " + sample.drawn;
+        list.append(element("li", sample.stage + what, "head"));
+        group = groupOf(sample);
       }
       const button = element("button");
       button.type = "button";
@@ -98,10 +102,10 @@
     const fact = (name, value) => facts.append(element("dt", name), element("dd", value));
     fact("reward", number(sample.reward) + (Object.keys(sample.parts).length
       ? " (" + Object.entries(sample.parts).map(([name, part]) => name + " " + number(part)).join(", ") + ")" : ""));
-    fact("advantage", number(sample.advantage) + (sample.used ? "" : ", not in the update"));
+    if (sample.drawn === "training") fact("advantage", number(sample.advantage) + (sample.used ? "" : ", not in the update"));
     fact("verifier", sample.verifier + ", score " + number(sample.score) + (sample.fuel ? ", fuel " + sample.fuel : ""));
     fact("length", sample.tokens + " tokens, ended by " + sample.finish.replace(/_/g, " "));
-    fact("drawn", "step " + sample.step + ", sample " + sample.sample + ", weights of update " + sample.version
+    fact("drawn in", sample.drawn + ", step " + sample.step + ", sample " + sample.sample
       + (sample.attempt ? ", attempt " + sample.attempt : ""));
     detail.append(
       element("h3", sample.problem + " · " + sample.stage), verdict, facts,
@@ -116,8 +120,7 @@
   }
 
   function nextGroup() {
-    const name = (sample) => sample.stage + " " + sample.step + " " + sample.group;
-    const next = shown.findIndex((sample, at) => at > current && name(sample) !== name(shown[current]));
+    const next = shown.findIndex((sample, at) => at > current && groupOf(sample) !== groupOf(shown[current]));
     if (next >= 0) show(next);
   }
 

@@ -98,8 +98,9 @@ fn browser(samples: &[Value]) -> String {
     }
     format!(
         "<section id=\"browser\"><h2>Completions and their verdicts</h2>\
-         <p class=\"aside\">{} samples from evenly spaced steps, in whole groups; all of them are in <code>ledger/</code>. \
-         <kbd>j</kbd> and <kbd>k</kbd> go to the next and the previous one, <kbd>g</kbd> to the next group.</p>\
+         <p class=\"aside\">{} of the samples, in whole groups; all of them are in <code>samples/</code> (evaluations) and \
+         <code>ledger/</code> (training). <kbd>j</kbd> and <kbd>k</kbd> go to the next and the previous one, \
+         <kbd>g</kbd> to the next group.</p>\
          <noscript><p>The browser of completions needs JavaScript, which this page carries itself.</p></noscript>\
          <form id=\"filters\"></form><div class=\"browser\"><ol id=\"list\" tabindex=\"0\" \
          aria-label=\"samples\"></ol><article id=\"sample\" aria-live=\"polite\"></article></div></section>",

@@ -193,7 +193,7 @@ fn course(run: &Run, set: &str) -> String {
         return String::new();
     }
     let title = format!("pass@1 on {set} on the way");
-    let lines = Lines { title, note: String::new(), series, from_zero: true };
+    let lines = Lines { title, note: String::new(), series, from_zero: true, noisy: false };
     format!("<div class=\"charts\">{}</div>", lines.figure())
 }
 

@@ -15,13 +15,13 @@ pub struct Run {
     pub name: String,
     /// Its seed.
     pub seed: u64,
-    /// The version of rlvr that wrote it, when it has finished.
+    /// The version of rlvr that wrote it, once a stage is done.
     pub version: Option<String>,
     /// The stages of the config, in order.
     pub stages: Vec<Stage>,
     /// `config.toml`.
     pub config: String,
-    /// Whether `summary.json` is there: every stage is done.
+    /// Whether every stage is done and in `summary.json`.
     pub finished: bool,
 }
 
@@ -61,6 +61,13 @@ struct ConfigStage {
 #[derive(Deserialize)]
 struct Summary {
     version: Option<String>,
+    #[serde(default)]
+    stages: Vec<SummaryStage>,
+}
+
+#[derive(Deserialize)]
+struct SummaryStage {
+    name: String,
 }
 
 /// A line's number.
@@ -74,7 +81,7 @@ pub fn text<'a>(line: &'a Line, name: &str) -> Option<&'a str> {
 }
 
 impl Run {
-    /// Reads `config.toml`, `metrics.jsonl` and, of a finished run, `summary.json`.
+    /// Reads `config.toml`, `metrics.jsonl` and, once a stage is done, `summary.json`.
     ///
     /// # Errors
     /// One of the first two is missing, or one cannot be understood.
@@ -113,7 +120,9 @@ impl Run {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("{}: cannot be read", path.display())),
         };
-        let finished = summary.is_some();
+        let done =
+            |stage: &Stage| summary.iter().flat_map(|all| &all.stages).any(|one| one.name == stage.name);
+        let finished = stages.iter().all(done);
         let version = summary.and_then(|summary| summary.version);
         Ok(Self { name: parsed.name, seed: parsed.seed, version, stages, config, finished })
     }

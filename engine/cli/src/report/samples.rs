@@ -1,18 +1,20 @@
-//! Which samples the page shows: a few hundred of the ledger's, the same ones each time.
+//! Which samples the page shows: a few hundred of those drawn, the same ones each time.
 //!
-//! Every RL stage has an equal share; within it steps lie evenly from the first to the last, and of a step whole groups
-//! are taken, since a right answer says most beside the wrong ones to the same prompt.
+//! Evaluations come first: of each task set the same problems in every stage, one stage after the other, so that what
+//! training changed can be read. Then training: every RL stage has an equal share, and its steps lie evenly from the
+//! first to the last. Groups are shown whole, since a right answer says most beside the wrong ones to the same prompt.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rlvr_train::ledger::{self, Row};
 use serde_json::{Map, Value, json};
 
 use super::run::Run;
 
-/// Most samples on a page.
-const MOST: usize = 400;
+/// Most samples of evaluations on a page, and most of training.
+const MOST: usize = 200;
 /// Steps shown of a stage.
 const STEPS: usize = 8;
 /// Most samples of one group.
@@ -20,14 +22,62 @@ const OF_GROUP: usize = 8;
 /// Most characters of a prompt or a completion.
 const CHARACTERS: usize = 6000;
 
-/// The samples as JSON objects for the page's script, in the order of stage, step, group and sample.
+/// The samples as JSON objects for the page's script.
 ///
 /// # Errors
-/// A file of the ledger cannot be read.
+/// A file of samples cannot be read.
 pub fn choose(folder: &Path, run: &Run) -> Result<Vec<Value>> {
-    if !folder.join("ledger").is_dir() {
-        return Ok(Vec::new());
+    let mut samples = of_evaluations(folder, run)?;
+    samples.extend(of_training(folder, run)?);
+    Ok(samples)
+}
+
+/// Samples of each stage's last evaluation on each task set, by task set, problem and stage.
+fn of_evaluations(folder: &Path, run: &Run) -> Result<Vec<Value>> {
+    let files = evaluations(folder, run)?;
+    let share = MOST / files.len().max(1);
+    let mut samples: Vec<(&str, Row, usize)> = Vec::new();
+    for ((set, stage), (_, path)) in &files {
+        samples.extend(
+            of_step(&ledger::read(path)?, share).into_iter().map(|row| (set.as_str(), row.clone(), *stage)),
+        );
     }
+    samples.sort_by_key(|(set, row, stage)| (*set, row.group, *stage, row.sample));
+    Ok(samples.iter().map(|(set, row, _)| to_json(row, &format!("evaluation on {set}"))).collect())
+}
+
+/// The last evaluation, step and file, of each task set and stage (by its index): `samples/STAGE-000100-SET.parquet`.
+fn evaluations(folder: &Path, run: &Run) -> Result<BTreeMap<(String, usize), (u64, PathBuf)>> {
+    let folder = folder.join("samples");
+    let mut last = BTreeMap::new();
+    if !folder.is_dir() {
+        return Ok(last);
+    }
+    for entry in
+        std::fs::read_dir(&folder).with_context(|| format!("{}: cannot be read", folder.display()))?
+    {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".parquet")) else {
+            continue;
+        };
+        // A stage's name may begin with another one's: the longest that fits is meant.
+        let of_stage = |(index, stage): (usize, &super::run::Stage)| {
+            let (step, set) = name.strip_prefix(&stage.name)?.strip_prefix('-')?.split_once('-')?;
+            Some((index, step.parse::<u64>().ok()?, set.to_owned()))
+        };
+        let fits = run.stages.iter().enumerate().filter_map(of_stage);
+        if let Some((stage, step, set)) = fits.max_by_key(|(stage, ..)| run.stages[*stage].name.len()) {
+            let entry = last.entry((set, stage)).or_insert((step, path.clone()));
+            if entry.0 < step {
+                *entry = (step, path);
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// Samples of the ledger, by stage and step.
+fn of_training(folder: &Path, run: &Run) -> Result<Vec<Value>> {
     let mut files = ledger::files(folder)?;
     let order = |name: &str| run.stages.iter().position(|stage| stage.name == name);
     files.sort_by_key(|(stage, step, _)| (order(stage), *step));
@@ -38,7 +88,7 @@ pub fn choose(folder: &Path, run: &Run) -> Result<Vec<Value>> {
         let share = MOST / stages / chosen.len().max(1);
         for index in chosen {
             let rows = ledger::read(&steps[index].2)?;
-            samples.extend(of_step(&rows, share).into_iter().map(to_json));
+            samples.extend(of_step(&rows, share).into_iter().map(|row| to_json(row, "training")));
         }
     }
     Ok(samples)
@@ -64,11 +114,12 @@ fn evenly(count: usize, wanted: usize) -> Vec<usize> {
     }
 }
 
-fn to_json(row: &Row) -> Value {
+/// A sample for the script; `drawn` says what for.
+fn to_json(row: &Row, drawn: &str) -> Value {
     let parts: Map<String, Value> =
         row.parts.iter().map(|(name, score)| (name.clone(), json!(score))).collect();
     json!({
-        "stage": row.stage, "step": row.step, "group": row.group, "sample": row.sample, "attempt": row.attempt,
+        "drawn": drawn, "stage": row.stage, "step": row.step, "group": row.group, "sample": row.sample, "attempt": row.attempt,
         "problem": row.problem_id, "set": set_of(&row.problem_id), "prompt": clipped(&row.prompt),
         "completion": clipped(&row.completion), "tokens": row.ids.len(), "finish": row.finish,
         "verifier": row.verifier, "outcome": row.outcome, "score": row.score, "reason": clipped(&row.reason),

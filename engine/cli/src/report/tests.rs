@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rlvr_train::ledger::{Ledger, Row};
+use rlvr_train::ledger::{Ledger, Row, write_rows};
 use rlvr_train::timeline::Timeline;
 use serde_json::{Value, json};
 
@@ -30,6 +30,9 @@ name = "mid+rl"
 kind = "rl"
 from = "mid"
 "#;
+
+const SUMMARY: &str = r#"{"version": "0.1.0", "stages":
+    [{"name": "base"}, {"name": "base+rl"}, {"name": "mid"}, {"name": "mid+rl"}]}"#;
 
 /// What ends a script, opens markup, or looks like a template, each in a completion.
 const HOSTILE: [&str; 3] = [
@@ -118,7 +121,7 @@ fn row(stage: &str, step: i64, group: i64, sample: i32) -> Row {
 /// Writes the run's folder.
 fn made_up_run(folder: &Path) {
     std::fs::write(folder.join("config.toml"), CONFIG).unwrap();
-    std::fs::write(folder.join("summary.json"), "{\"version\": \"0.1.0\", \"stages\": []}").unwrap();
+    std::fs::write(folder.join("summary.json"), SUMMARY).unwrap();
     let mut lines = Vec::new();
     let stages = [
         ("base", 150, 0.01, 0.06),
@@ -150,6 +153,16 @@ fn made_up_run(folder: &Path) {
                 .flat_map(|group| (0..8).map(move |sample| row(stage, step as i64, group, sample)))
                 .collect();
             ledger.write(stage, step, &rows).unwrap();
+        }
+    }
+    let samples = folder.join("samples");
+    std::fs::create_dir(&samples).unwrap();
+    for (stage, steps, ..) in stages {
+        for (set, step) in [("math", steps), ("facts", steps), ("math", 20)] {
+            let rows: Vec<Row> = (0..50)
+                .flat_map(|group| (0..8).map(move |sample| row(stage, step as i64, group, sample)))
+                .collect();
+            write_rows(&samples.join(format!("{stage}-{step:06}-{set}.parquet")), &rows).unwrap();
         }
     }
 }
@@ -209,17 +222,36 @@ fn samples_are_bounded_the_same_each_time_and_in_whole_groups() {
     assert_eq!(page, again);
     let shown = samples(&page);
     assert!((200..=400).contains(&shown.len()), "{}", shown.len());
-    for group in shown
-        .chunk_by(|a, b| (&a["stage"], &a["step"], &a["group"]) == (&b["stage"], &b["step"], &b["group"]))
-    {
+    let key = |sample: &Value| ["drawn", "stage", "step", "group"].map(|field| sample[field].to_string());
+    for group in shown.chunk_by(|a, b| key(a) == key(b)) {
         assert_eq!(group.len(), 8);
     }
     for stage in ["base+rl", "mid+rl"] {
-        let steps =
-            |wanted: u64| shown.iter().any(|sample| sample["stage"] == stage && sample["step"] == wanted);
-        assert!(steps(1) && steps(60), "the first and the last step are shown");
+        let trained = |sample: &&Value| sample["drawn"] == "training" && sample["stage"] == stage;
+        let steps: Vec<u64> =
+            shown.iter().filter(trained).filter_map(|sample| sample["step"].as_u64()).collect();
+        assert_eq!(
+            (steps.first(), steps.last()),
+            (Some(&1), Some(&60)),
+            "the first and the last step are shown"
+        );
     }
     assert!(page.len() < 1 << 20, "{}", page.len());
+}
+
+#[test]
+fn stages_are_shown_on_the_same_problems_of_their_last_evaluation() {
+    let page = page();
+    let shown = samples(&page);
+    let math: Vec<&Value> = shown.iter().filter(|sample| sample["drawn"] == "evaluation on math").collect();
+    let first: Vec<(&str, u64)> = math
+        .iter()
+        .take(32)
+        .step_by(8)
+        .map(|sample| (sample["stage"].as_str().unwrap(), sample["step"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(first, [("base", 150), ("base+rl", 60), ("mid", 400), ("mid+rl", 60)]);
+    assert!(math[..32].iter().all(|sample| sample["group"] == math[0]["group"]));
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub fn mid_training(run: &Run) -> String {
         });
         let title = format!("Loss of {}", stage.name);
         let note = "nats a token, by domain".to_owned();
-        html += &Lines { title, note, series: series.collect(), from_zero: false }.figure();
+        html += &Lines { title, note, series: series.collect(), from_zero: false, noisy: true }.figure();
     }
     html += &over_stages(&stages, "lr", "Learning rate", "", true);
     html += &over_stages(&stages, "grad_norm", "Gradient norm", "before clipping", true);
@@ -70,8 +70,13 @@ const RL: [(&str, &str, &str, bool); 17] = [
     ("kl", "KL to the reference", "nats a token", true),
     ("clip_fraction", "Clipped", "share of tokens", true),
     ("ratio/max", "Largest ratio", "of new to old probability", false),
-    ("mismatch/max", "Sampler against trainer", "largest difference of a token's log-probability", true),
-    ("mismatch/mean", "Sampler against trainer, mean", "difference of log-probabilities", true),
+    (
+        "mismatch/max",
+        "Largest mismatch",
+        "sampler against trainer: difference of a token's log-probability",
+        true,
+    ),
+    ("mismatch/mean", "Mean mismatch", "sampler against trainer: difference of log-probabilities", true),
     ("grad_norm", "Gradient norm", "before clipping", true),
     ("policy_loss", "Policy loss", "", false),
     ("lr", "Learning rate", "", true),
@@ -136,5 +141,7 @@ fn over_stages(stages: &[&Stage], metric: &str, title: &str, note: &str, from_ze
         colour: stage.colour,
         points: stage.points(metric),
     });
-    Lines { title: title.to_owned(), note: note.to_owned(), series: series.collect(), from_zero }.figure()
+    let noisy = metric != "lr";
+    Lines { title: title.to_owned(), note: note.to_owned(), series: series.collect(), from_zero, noisy }
+        .figure()
 }

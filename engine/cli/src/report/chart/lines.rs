@@ -10,8 +10,10 @@ use crate::report::html::escape;
 const SIZE: (f64, f64) = (420.0, 210.0);
 /// The plot's left, right, top and bottom.
 const FRAME: (f64, f64, f64, f64) = (54.0, 408.0, 12.0, 178.0);
-/// Ticks aimed at on either axis.
+/// Ticks aimed at on the vertical axis.
 const TICKS: usize = 4;
+/// Ticks aimed at on the axis of steps.
+const STEPS: usize = 6;
 /// Most points of a line; longer ones are drawn as means of neighbours.
 const POINTS: usize = 400;
 /// From so many points on, a moving mean is drawn.
@@ -37,6 +39,8 @@ pub struct Lines {
     pub series: Vec<Series>,
     /// Whether the vertical axis starts at 0.
     pub from_zero: bool,
+    /// Whether the values are noisy, so that a moving mean helps.
+    pub noisy: bool,
 }
 
 impl Lines {
@@ -72,13 +76,13 @@ impl Lines {
                 y.label(tick, TICKS)
             );
         }
-        for tick in x.ticks(TICKS).into_iter().filter(|tick| tick.fract() == 0.0) {
+        for tick in x.ticks(STEPS).into_iter().filter(|tick| tick.fract() == 0.0) {
             let _ = write!(
                 svg,
                 "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 x.at(tick),
                 bottom + 16.0,
-                x.label(tick, TICKS)
+                x.label(tick, STEPS)
             );
         }
         let _ = write!(
@@ -87,9 +91,10 @@ impl Lines {
             SIZE.1 - 2.0
         );
         for (one, points) in &drawn {
-            let faint = if points.len() >= SMOOTHED { " faint" } else { "" };
+            let smooth = self.noisy && points.len() >= SMOOTHED;
+            let faint = if smooth { " faint" } else { "" };
             path(&mut svg, &format!("line c{}{faint}", one.colour), points, &x, &y);
-            if points.len() >= SMOOTHED {
+            if smooth {
                 path(&mut svg, &format!("line c{}", one.colour), &smoothed(points), &x, &y);
             }
             if let [only] = points[..] {
@@ -159,7 +164,8 @@ mod tests {
 
     fn lines(points: Vec<(f64, f64)>) -> String {
         let series = vec![Series { name: "<a>".to_owned(), colour: 1, points }];
-        Lines { title: "loss & more".to_owned(), note: String::new(), series, from_zero: false }.figure()
+        Lines { title: "loss & more".to_owned(), note: String::new(), series, from_zero: false, noisy: true }
+            .figure()
     }
 
     #[test]
