@@ -55,13 +55,19 @@ fn loss_and_gradient_norm_of_a_step_are_those_of_pytorch() {
         for micro_batch_tokens in [1000, 30, 1] {
             let model = Model::load(&fixtures.join("llama/tied_gqa")).unwrap();
             let mut optimizer = Optimizer::new(&model.params, AdamWConfig::default(), 1.0).unwrap();
-            let loss = PolicyLossConfig { clip_low: fixture.clip, clip_high: fixture.clip, normalisation, kl: None };
+            let loss =
+                PolicyLossConfig { clip_low: fixture.clip, clip_high: fixture.clip, normalisation, kl: None };
             let settings =
                 PolicySettings { loss, temperature: fixture.temperature, max_tokens: 16, micro_batch_tokens };
             let stats = update_policy(&model, &mut optimizer, &groups, &settings, 1e-4).unwrap();
             let expected = &fixture.expected[name];
             assert_eq!(stats.metrics.tokens, fixture.tokens);
-            assert!((stats.loss - expected.loss).abs() < 1e-5, "{name}: {} for {}", stats.loss, expected.loss);
+            assert!(
+                (stats.loss - expected.loss).abs() < 1e-5,
+                "{name}: {} for {}",
+                stats.loss,
+                expected.loss
+            );
             let off = (stats.grad_norm - expected.grad_norm).abs() / expected.grad_norm;
             assert!(off < 1e-4, "{name}, micro batches of {micro_batch_tokens}: norm off by {off}");
         }
