@@ -8,7 +8,7 @@ use super::run::{Line, Run, Stage, number, text};
 
 /// The section; a sentence where nothing has been evaluated yet.
 pub fn section(run: &Run) -> String {
-    let sets = tasksets(run);
+    let sets = run.tasksets();
     if sets.is_empty() {
         return "<section><h2>What each stage can do</h2><p>No stage has been evaluated yet.</p></section>"
             .to_owned();
@@ -28,7 +28,7 @@ pub fn story(run: &Run) -> String {
         sizes.fold(0.0, f64::max) as u64
     };
     // The first of the largest: the order is the config's.
-    let sets = tasksets(run);
+    let sets = run.tasksets();
     let Some(set) = sets.iter().copied().rev().max_by_key(problems) else { return String::new() };
     let mut html = format!(
         "<div class=\"story\"><p>On the {} held-out problems of <b>{}</b>, at the first try:</p><ul>",
@@ -62,18 +62,6 @@ pub fn story(run: &Run) -> String {
     }
     html += "</ul></div>";
     html
-}
-
-/// Task sets in the order of their first evaluation.
-fn tasksets(run: &Run) -> Vec<&str> {
-    let mut sets: Vec<&str> = Vec::new();
-    for set in run.stages.iter().flat_map(|stage| stage.evals.iter()).filter_map(|line| text(line, "taskset"))
-    {
-        if !sets.contains(&set) {
-            sets.push(set);
-        }
-    }
-    sets
 }
 
 fn taskset(run: &Run, set: &str) -> String {

@@ -127,6 +127,18 @@ impl Run {
         Ok(Self { name: parsed.name, seed: parsed.seed, version, stages, config, finished })
     }
 
+    /// Task sets in the order of their first evaluation.
+    pub fn tasksets(&self) -> Vec<&str> {
+        let mut sets: Vec<&str> = Vec::new();
+        let evals = self.stages.iter().flat_map(|stage| stage.evals.iter());
+        for set in evals.filter_map(|line| text(line, "taskset")) {
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
+        sets
+    }
+
     /// The stages of a kind that have taken steps.
     pub fn trained<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Stage> {
         self.stages.iter().filter(move |stage| stage.kind == kind && !stage.steps.is_empty())
@@ -144,9 +156,10 @@ impl Stage {
         self.evals.iter().rfind(|line| text(line, "taskset") == Some(taskset))
     }
 
-    /// A metric over the steps.
+    /// A metric over the steps. An outcome that a step does not name had no share in it.
     pub fn points(&self, metric: &str) -> Vec<(f64, f64)> {
-        let point = |line| Some((number(line, "step")?, number(line, metric)?));
+        let absent = metric.starts_with("outcome/").then_some(0.0);
+        let point = |line| Some((number(line, "step")?, number(line, metric).or(absent)?));
         self.steps.iter().filter_map(point).collect()
     }
 

@@ -42,7 +42,9 @@ fn of_evaluations(folder: &Path, run: &Run) -> Result<Vec<Value>> {
             of_step(&ledger::read(path)?, share).into_iter().map(|row| (set.as_str(), row.clone(), *stage)),
         );
     }
-    samples.sort_by_key(|(set, row, stage)| (*set, row.group, *stage, row.sample));
+    let sets = run.tasksets();
+    let order = |set: &str| sets.iter().position(|one| *one == set);
+    samples.sort_by_key(|(set, row, stage)| (order(set), row.group, *stage, row.sample));
     Ok(samples.iter().map(|(set, row, _)| to_json(row, &format!("evaluation on {set}"))).collect())
 }
 

@@ -250,6 +250,7 @@ fn stages_are_shown_on_the_same_problems_of_their_last_evaluation() {
         .step_by(8)
         .map(|sample| (sample["stage"].as_str().unwrap(), sample["step"].as_u64().unwrap()))
         .collect();
+    assert_eq!(shown[0], *math[0], "the first task set of the results comes first");
     assert_eq!(first, [("base", 150), ("base+rl", 60), ("mid", 400), ("mid+rl", 60)]);
     assert!(math[..32].iter().all(|sample| sample["group"] == math[0]["group"]));
 }

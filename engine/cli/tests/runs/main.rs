@@ -1,0 +1,9 @@
+//! Whole runs of the binary: the pipeline and its folder, kills and resumes, wrong input, GSM8K from its files.
+#![cfg(unix)]
+
+mod commands;
+mod gsm8k;
+mod pipeline;
+mod resume;
+mod tiny;
+mod wrong_input;

@@ -1,0 +1,113 @@
+//! Runs that are killed or interrupted and go on end as those that were left alone.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::tiny::{Came, assert_same, came, files, finished, folder, rlvr};
+
+/// Moments in every stage: a line of the metrics after which the run is stopped.
+const MOMENTS: [(&str, &str, u64); 7] = [
+    ("base", "mid_train", 1),
+    ("base", "mid_train", 5),
+    ("base+rl", "rl", 1),
+    ("base+rl", "rl", 3),
+    ("mid", "mid_train", 3),
+    ("mid", "eval", 6),
+    ("mid+rl", "rl", 2),
+];
+
+fn start(folder: &Path, resume: bool) -> Child {
+    let args = ["run", "tiny.toml", "--out", "out", "--resume"];
+    let args = &args[..if resume { 5 } else { 4 }];
+    rlvr(folder, args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the metrics have a line of this stage, kind and step, or a later one.
+fn wait_for(child: &mut Child, run: &Path, (stage, kind, step): (&str, &str, u64)) {
+    let wanted = format!("{{\"stage\":\"{stage}\",\"kind\":\"{kind}\",\"step\":{step},");
+    let began = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+        if text.lines().any(|line| line.starts_with(&wanted)) {
+            return;
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("the run ended before {stage} {step}: {status:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "{stage} {step} does not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn finish(folder: &Path) -> Came {
+    came(&finished(folder, "out", &["--resume"]))
+}
+
+/// The run's files but those that are named after the clock.
+fn lasting(run: &Path) -> Vec<std::path::PathBuf> {
+    files(run).into_iter().filter(|path| !path.starts_with("tensorboard")).collect()
+}
+
+#[test]
+fn a_run_killed_at_any_moment_ends_as_one_that_was_left_alone() {
+    let folder = folder();
+    let whole = finished(folder.path(), "whole", &[]);
+    let run = folder.path().join("out");
+    for (i, moment) in MOMENTS.into_iter().enumerate() {
+        let mut child = start(folder.path(), i > 0);
+        wait_for(&mut child, &run, moment);
+        child.kill().unwrap();
+        assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(9), "{moment:?}");
+    }
+    assert_same(&came(&whole), &finish(folder.path()));
+    assert_eq!(lasting(&whole), lasting(&run));
+}
+
+#[test]
+fn a_run_killed_after_ever_longer_times_ends_as_one_that_was_left_alone() {
+    let folder = folder();
+    let whole = came(&finished(folder.path(), "whole", &[]));
+    let mut kills = 0;
+    for times in 1.. {
+        let mut child = start(folder.path(), folder.path().join("out/config.toml").exists());
+        std::thread::sleep(Duration::from_millis(35 * times));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        if output.status.code().is_some() {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills >= 2, "killed {kills} times only");
+    assert_same(&whole, &finish(folder.path()));
+}
+
+#[test]
+fn a_run_interrupted_in_each_stage_saves_and_goes_on_to_the_same_end() {
+    let folder = folder();
+    let whole = came(&finished(folder.path(), "whole", &[]));
+    let run = folder.path().join("out");
+    for (i, moment) in MOMENTS.into_iter().enumerate() {
+        let mut child = start(folder.path(), i > 0);
+        wait_for(&mut child, &run, moment);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{moment:?}: {stderr}");
+        assert!(stderr.ends_with("to go on: rlvr run tiny.toml --out out --resume\n"), "{stderr}");
+    }
+    assert_same(&whole, &finish(folder.path()));
+}
+
+#[test]
+fn stages_run_one_by_one_end_as_the_whole_run() {
+    let folder = folder();
+    let whole = came(&finished(folder.path(), "whole", &[]));
+    for (stage, _) in crate::tiny::STAGES {
+        finished(folder.path(), "out", &["--stage", stage]);
+    }
+    assert_same(&whole, &came(&folder.path().join("out")));
+}
