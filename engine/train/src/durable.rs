@@ -51,6 +51,25 @@ pub fn partial_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Removes what [`write()`] left in a folder when its process was killed; none if there is no such folder. No other process
+/// may be writing to it.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_partials(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && entry.file_name().to_string_lossy().contains(".partial-") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Flushes a file's contents, or a folder's list of names, to the disk.
 ///
 /// # Errors

@@ -185,6 +185,9 @@ pub fn run(
     open_folder(config, dir, options)?;
     let checkpoints = Checkpoints::new(dir);
     checkpoints.recover()?;
+    for folder in [dir.clone(), dir.join("ledger"), dir.join("samples")] {
+        crate::durable::remove_partials(&folder).map_err(io(&folder))?;
+    }
     let names: Vec<&str> = config.stages.iter().map(|s| s.name.as_str()).collect();
     let summary = Summary::read(dir).map_err(io(&dir.join("summary.json")))?;
     let timeline = Timeline::new(&names, mark(config, &checkpoints, &summary)?)?;
@@ -224,7 +227,7 @@ fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(
     let text = config.to_toml()?;
     match std::fs::read_to_string(&path) {
         Ok(_) if !options.resume && options.stage.is_none() => Err(RunError::Exists(dir.to_path_buf())),
-        Ok(old) => match old.lines().zip(text.lines()).find(|(a, b)| a != b && !a.starts_with("out =")) {
+        Ok(old) => match first_difference(&old, &text) {
             Some((old, new)) => {
                 Err(RunError::OtherConfig { path, what: format!("`{}`, now `{}`", old.trim(), new.trim()) })
             }
@@ -236,6 +239,19 @@ fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(
         }
         Err(error) => Err(io(&path)(error)),
     }
+}
+
+/// The first pair of lines in which two configs differ; where the run goes and how many threads it has do not count.
+fn first_difference<'a>(old: &'a str, new: &'a str) -> Option<(&'a str, &'a str)> {
+    let lines = |text: &'a str| {
+        let counts = |line: &&str| !line.starts_with("out =") && !line.starts_with("threads =");
+        text.lines().filter(counts).map(Some).chain(std::iter::repeat(None))
+    };
+    lines(old)
+        .zip(lines(new))
+        .take_while(|pair| *pair != (None, None))
+        .find(|(old, new)| old != new)
+        .map(|(old, new)| (old.unwrap_or("(nothing)"), new.unwrap_or("(nothing)")))
 }
 
 /// The newest checkpoint of the last stage that has one.
