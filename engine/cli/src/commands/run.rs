@@ -2,6 +2,7 @@
 
 use super::wrong;
 use crate::progress;
+use rlvr_train::checkpoint::CheckpointError;
 use rlvr_train::config::RunConfig;
 use rlvr_train::run::{PrepareError, RunEnd, RunError, RunOptions, run};
 use std::path::PathBuf;
@@ -41,7 +42,10 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
         | RunError::NotRun { .. }
         | RunError::OtherConfig { .. } => wrong(error),
         RunError::Prepare(PrepareError::Threads(_)) => error.into(),
-        RunError::Prepare(_) | RunError::Data(_) => wrong(error),
+        RunError::Prepare(_) | RunError::Data(_) | RunError::Model(_) | RunError::Stages(_) => wrong(error),
+        RunError::Checkpoint(CheckpointError::Altered { .. } | CheckpointError::Malformed { .. }) => {
+            wrong(error)
+        }
         other => other.into(),
     });
     drop(observer);
