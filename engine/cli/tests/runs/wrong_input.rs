@@ -80,7 +80,6 @@ fn rows_are_told_with_file_line_and_field_all_at_once() {
             "rows.jsonl:3: field `verifier`",
             "did you mean `math`?",
             "rows.jsonl:4: field `prompt`",
-            "did you mean `promt`?",
             "rows.jsonl:5: ",
             "rows.jsonl:6: field `answer`",
         ],
