@@ -170,9 +170,9 @@ impl Question {
         format!("Q: {}{}\nA:", self.question, choices.collect::<String>())
     }
 
-    /// The right answer: first what it says, which is a matter of knowledge, then its letter, which is a matter of looking.
+    /// The right answer in its own words, which the verifier `choice` reads as well as its letter.
     pub(super) fn answer(&self) -> String {
         let right = LETTERS.iter().zip(&self.choices).find(|(letter, _)| **letter == self.letter);
-        format!(" {} ({})", right.map_or("", |(_, choice)| choice), self.letter)
+        format!(" {}", right.map_or("", |(_, choice)| choice))
     }
 }

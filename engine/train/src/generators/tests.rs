@@ -228,8 +228,12 @@ fn no_letter_is_right_more_often_than_another() {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let documents = made("facts", json!({}));
     for index in 0..8000 {
-        let text = documents.document(index).text;
-        *counts.entry(text[text.len() - 3..].to_owned()).or_default() += 1;
+        let document = documents.document(index);
+        let place = ["(A)", "(B)", "(C)", "(D)"].into_iter().find(|letter| {
+            let rest = document.prompt.split(letter).nth(1).unwrap();
+            rest.split(" (").next().unwrap().trim_end_matches("\nA:") == document.text
+        });
+        *counts.entry(place.unwrap().to_owned()).or_default() += 1;
     }
     // Five standard deviations of a binomial: 5 * sqrt(8,000 * 3 / 16) = 194.
     assert!(counts.len() == 4 && counts.values().all(|count| count.abs_diff(2000) < 194), "{counts:?}");
