@@ -34,7 +34,7 @@ fn a_plan_counts_parameters_tasks_and_tokens_and_writes_nothing() {
         .collect();
     assert_eq!(tasks, [("facts", 8), ("math", 8), ("math-train", 40)]);
     let stages = plan["stages"].as_array().unwrap();
-    assert_eq!(stages.iter().map(|s| s["steps"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 4, 6, 4]);
+    assert_eq!(stages.iter().map(|s| s["steps"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 5, 6, 5]);
     assert_eq!(stages[0]["tokens"], json!(6.0 * 1024.0));
     for stage in stages {
         assert!(stage["memory_bytes"].as_f64().unwrap() > 16.0 * PARAMETERS(vocab) as f64, "{stage}");

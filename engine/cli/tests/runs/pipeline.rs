@@ -113,7 +113,7 @@ fn check_summary(run: &Path) {
 fn check_ledger(run: &Path) {
     let records = metrics::read(&run.join("metrics.jsonl")).unwrap();
     let steps = ledger::files(run).unwrap();
-    assert_eq!(steps.len(), 8);
+    assert_eq!(steps.len(), 10);
     for (stage, step, path) in steps {
         let rows = ledger::read(&path).unwrap();
         let record = records.iter().find(|r| r["stage"] == stage && r["step"] == step && r["kind"] == "rl");
@@ -134,7 +134,7 @@ fn check_ledger(run: &Path) {
             assert!((row.reward.unwrap() - wanted).abs() < 1e-6, "{row:?}");
         }
     }
-    let samples = run.join("samples/mid+rl-000004-facts.parquet");
+    let samples = run.join("samples/mid+rl-000005-facts.parquet");
     assert_eq!(ledger::read(&samples).unwrap().len(), 16);
 }
 

@@ -12,10 +12,10 @@ const MOMENTS: [(&str, &str, u64); 7] = [
     ("base", "mid_train", 1),
     ("base", "mid_train", 5),
     ("base+rl", "rl", 1),
-    ("base+rl", "rl", 3),
+    ("base+rl", "rl", 4),
     ("mid", "mid_train", 3),
     ("mid", "eval", 6),
-    ("mid+rl", "rl", 2),
+    ("mid+rl", "rl", 4),
 ];
 
 fn start(folder: &Path, resume: bool) -> Child {
@@ -76,7 +76,7 @@ fn a_run_killed_after_ever_longer_times_ends_as_one_that_was_left_alone() {
     let mut kills = 0;
     for times in 1.. {
         let mut child = start(folder.path(), folder.path().join("out/config.toml").exists());
-        std::thread::sleep(Duration::from_millis(35 * times));
+        std::thread::sleep(Duration::from_millis(20 * times));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         if output.status.code().is_some() {
