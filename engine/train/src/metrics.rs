@@ -287,8 +287,10 @@ mod tests {
     const STAGES: [&str; 2] = ["base", "base+rl"];
 
     fn at(stage: &str, step: u64, evaluated: bool) -> Timeline {
+        let before = STAGES.iter().take_while(|name| **name != stage);
+        let before = before.map(|name| Mark { stage: name.to_string(), step: 4, evaluated: true });
         let mark = Mark { stage: stage.to_string(), step, evaluated };
-        Timeline::new(&STAGES, Some(mark)).unwrap()
+        Timeline::new(&STAGES, before.chain([mark])).unwrap()
     }
 
     fn anew() -> Timeline {

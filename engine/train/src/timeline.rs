@@ -4,7 +4,7 @@
 //! the ledger, are dropped first, so that the files of a resumed run are those of an uninterrupted one. This module
 //! says which records these are, once for all files.
 
-/// The checkpoint that a run is taken up from.
+/// The checkpoint that a stage is taken up from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The checkpoint's stage.
@@ -16,11 +16,12 @@ pub struct Mark {
     pub evaluated: bool,
 }
 
-/// A run's stages in the order in which they run, and where the run is taken up.
+/// A run's stages, and where each is taken up. Stages may have been run one by one in any order, so that several can have
+/// been killed half-way.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     stages: Vec<String>,
-    mark: Option<Mark>,
+    marks: Vec<Mark>,
 }
 
 /// A stage that the run's config does not have.
@@ -36,20 +37,19 @@ pub struct UnknownStage {
 }
 
 impl Timeline {
-    /// The timeline of a run with these stages. `mark`: the checkpoint to go on from; `None` starts the run anew, and
-    /// keeps nothing.
+    /// The timeline of a run with these stages. `marks`: the newest checkpoint of each stage that has one; nothing is kept
+    /// of the others.
     ///
     /// # Errors
-    /// The mark's stage is none of `stages`.
-    pub fn new(stages: &[&str], mark: Option<Mark>) -> Result<Timeline, UnknownStage> {
-        let timeline = Timeline { stages: stages.iter().map(|stage| stage.to_string()).collect(), mark };
-        if let Some(mark) = &timeline.mark {
-            timeline.order(&mark.stage)?;
-        }
+    /// The stage of a mark is none of `stages`.
+    pub fn new(stages: &[&str], marks: impl IntoIterator<Item = Mark>) -> Result<Timeline, UnknownStage> {
+        let stages = stages.iter().map(|stage| stage.to_string()).collect();
+        let timeline = Timeline { stages, marks: marks.into_iter().collect() };
+        timeline.marks.iter().try_for_each(|mark| timeline.check(&mark.stage))?;
         Ok(timeline)
     }
 
-    /// Whether the record of a training step stays: it is not later than the mark.
+    /// Whether the record of a training step stays: it is not later than its stage's mark.
     ///
     /// # Errors
     /// `stage` is none of the run's stages.
@@ -67,17 +67,13 @@ impl Timeline {
     }
 
     fn keeps(&self, stage: &str, within: impl FnOnce(&Mark) -> bool) -> Result<bool, UnknownStage> {
-        let order = self.order(stage)?;
-        let Some(mark) = &self.mark else { return Ok(false) };
-        let at = self.order(&mark.stage)?;
-        Ok(order < at || order == at && within(mark))
+        self.check(stage)?;
+        Ok(self.marks.iter().find(|mark| mark.stage == stage).is_some_and(within))
     }
 
-    fn order(&self, stage: &str) -> Result<usize, UnknownStage> {
-        self.stages
-            .iter()
-            .position(|known| known == stage)
-            .ok_or_else(|| UnknownStage { stage: stage.to_string(), known: self.stages.join(", ") })
+    fn check(&self, stage: &str) -> Result<(), UnknownStage> {
+        let unknown = || UnknownStage { stage: stage.to_string(), known: self.stages.join(", ") };
+        self.stages.iter().any(|known| known == stage).then_some(()).ok_or_else(unknown)
     }
 }
 
@@ -85,23 +81,25 @@ impl Timeline {
 mod tests {
     use super::*;
 
-    fn mark(stage: &str, step: u64, evaluated: bool) -> Option<Mark> {
-        Some(Mark { stage: stage.to_string(), step, evaluated })
+    fn mark(stage: &str, step: u64, evaluated: bool) -> Mark {
+        Mark { stage: stage.to_string(), step, evaluated }
     }
 
     #[test]
-    fn what_came_before_the_mark_stays_and_what_came_after_goes() {
-        // The order of the config counts, not that of the alphabet.
-        let timeline = Timeline::new(&["mid", "base", "rl"], mark("base", 20, false)).unwrap();
+    fn what_came_before_its_stages_mark_stays_and_what_came_after_goes() {
+        let marks = [mark("base", 20, false), mark("mid", 1_000, true)];
+        let timeline = Timeline::new(&["base", "base+rl", "mid", "mid+rl"], marks).unwrap();
         let kept = |stage, step| timeline.keeps_step(stage, step).unwrap();
-        assert!(kept("mid", 1_000) && kept("base", 1) && kept("base", 20));
-        assert!(!kept("base", 21) && !kept("rl", 1));
+        assert!(kept("base", 1) && kept("base", 20) && kept("mid", 1_000));
+        // Without a mark a stage is made anew, also between others.
+        assert!(!kept("base", 21) && !kept("mid", 1_001) && !kept("base+rl", 1) && !kept("mid+rl", 1));
     }
 
     #[test]
     fn an_evaluation_at_the_mark_stays_only_if_it_was_completed() {
         for evaluated in [false, true] {
-            let timeline = Timeline::new(&["base", "rl"], mark("rl", 20, evaluated)).unwrap();
+            let marks = [mark("base", 50, true), mark("rl", 20, evaluated)];
+            let timeline = Timeline::new(&["base", "rl"], marks).unwrap();
             assert_eq!(timeline.keeps_evaluation("rl", 20), Ok(evaluated));
             assert_eq!(timeline.keeps_evaluation("rl", 10), Ok(true));
             assert_eq!(timeline.keeps_evaluation("rl", 30), Ok(false));
@@ -117,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_stage_that_the_config_has_not_is_named() {
-        let error = Timeline::new(&["base", "rl"], mark("rll", 1, true)).unwrap_err();
+        let error = Timeline::new(&["base", "rl"], [mark("rll", 1, true)]).unwrap_err();
         assert!(error.to_string().contains("`rll`") && error.to_string().contains("(base, rl)"), "{error}");
         let timeline = Timeline::new(&["base", "rl"], None).unwrap();
         assert!(timeline.keeps_step("old", 1).is_err());

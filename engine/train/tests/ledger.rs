@@ -41,15 +41,15 @@ fn row(step: i64, sample: i32) -> Row {
     }
 }
 
-fn timeline(mark: Option<(&str, u64)>) -> Timeline {
-    let mark = mark.map(|(stage, step)| Mark { stage: stage.to_string(), step, evaluated: true });
-    Timeline::new(&["rl-1", "mid+rl-2"], mark).unwrap()
+fn timeline(marks: &[(&str, u64)]) -> Timeline {
+    let mark = |(stage, step): &(&str, u64)| Mark { stage: stage.to_string(), step: *step, evaluated: true };
+    Timeline::new(&["rl-1", "mid+rl-2"], marks.iter().map(mark)).unwrap()
 }
 
 #[test]
 fn rows_come_back_as_they_were_in_order() {
     let run = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(run.path(), &timeline(None)).unwrap();
+    let ledger = Ledger::open(run.path(), &timeline(&[])).unwrap();
     let rows: Vec<Row> = (0..3_000).map(|sample| row(12, sample % 40)).collect();
     let path = ledger.write("mid+rl-2", 12, &rows).unwrap();
     assert_eq!(path, run.path().join("ledger/mid+rl-2-000012.parquet"));
@@ -62,7 +62,7 @@ fn rows_come_back_as_they_were_in_order() {
 #[test]
 fn a_part_that_is_not_finite_reads_as_nan() {
     let run = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(run.path(), &timeline(None)).unwrap();
+    let ledger = Ledger::open(run.path(), &timeline(&[])).unwrap();
     let parts = vec![("length".to_string(), f32::NEG_INFINITY), ("correct".to_string(), 1.0)];
     let path = ledger.write("rl-1", 1, &[Row { parts, ..row(1, 0) }]).unwrap();
     let parts = &read(&path).unwrap()[0].parts;
@@ -72,11 +72,11 @@ fn a_part_that_is_not_finite_reads_as_nan() {
 #[test]
 fn equal_rows_give_equal_bytes_and_timings_can_be_left_out_of_a_comparison() {
     let run = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(run.path(), &timeline(None)).unwrap();
+    let ledger = Ledger::open(run.path(), &timeline(&[])).unwrap();
     let rows: Vec<Row> = (0..50).map(|sample| row(1, sample)).collect();
     let first = fs::read(ledger.write("rl-1", 1, &rows).unwrap()).unwrap();
     let other = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(other.path(), &timeline(None)).unwrap();
+    let ledger = Ledger::open(other.path(), &timeline(&[])).unwrap();
     let second = fs::read(ledger.write("rl-1", 1, &rows).unwrap()).unwrap();
     assert!(first == second);
     let slower = Row { wall_s: 9.0, sampled_s: 8.0, ..row(1, 4) };
@@ -89,26 +89,29 @@ fn equal_rows_give_equal_bytes_and_timings_can_be_left_out_of_a_comparison() {
 #[test]
 fn a_resumed_run_drops_the_steps_that_it_repeats_and_nothing_else() {
     let run = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(run.path(), &timeline(None)).unwrap();
+    let ledger = Ledger::open(run.path(), &timeline(&[])).unwrap();
     for (stage, steps) in [("rl-1", 1..=3), ("mid+rl-2", 1..=4)] {
         steps.for_each(|step| drop(ledger.write(stage, step, &[row(step as i64, 0)]).unwrap()));
     }
     let ledger_dir = run.path().join("ledger");
     fs::write(ledger_dir.join("notes.txt"), "mine").unwrap();
-    let left = |mark| {
-        Ledger::open(run.path(), &timeline(mark)).unwrap();
+    let left = |marks: &[_]| {
+        Ledger::open(run.path(), &timeline(marks)).unwrap();
         files(run.path())
             .unwrap()
             .into_iter()
             .map(|(stage, step, _)| format!("{stage} {step}"))
             .collect::<Vec<_>>()
     };
-    assert_eq!(left(Some(("mid+rl-2", 2))), ["mid+rl-2 1", "mid+rl-2 2", "rl-1 1", "rl-1 2", "rl-1 3"]);
-    assert_eq!(left(Some(("rl-1", 3))), ["rl-1 1", "rl-1 2", "rl-1 3"]);
-    assert_eq!(left(None), [""; 0]);
+    assert_eq!(
+        left(&[("rl-1", 3), ("mid+rl-2", 2)]),
+        ["mid+rl-2 1", "mid+rl-2 2", "rl-1 1", "rl-1 2", "rl-1 3"]
+    );
+    assert_eq!(left(&[("rl-1", 3)]), ["rl-1 1", "rl-1 2", "rl-1 3"]);
+    assert_eq!(left(&[]), [""; 0]);
     assert!(ledger_dir.join("notes.txt").exists());
     fs::write(ledger_dir.join("gone-000001.parquet"), "").unwrap();
-    let error = Ledger::open(run.path(), &timeline(None)).unwrap_err().to_string();
+    let error = Ledger::open(run.path(), &timeline(&[])).unwrap_err().to_string();
     assert!(error.contains("gone-000001.parquet") && error.contains("`gone`"), "{error}");
     assert!(files(Path::new("no such run")).unwrap().is_empty());
 }

@@ -115,3 +115,25 @@ fn stages_run_one_by_one_end_as_the_whole_run() {
     }
     assert_same(&whole, &came(&folder.path().join("out")));
 }
+
+#[test]
+fn a_stage_killed_after_a_later_one_has_ended_goes_on_to_the_same_end() {
+    let folder = folder();
+    let whole = came(&finished(folder.path(), "whole", &[]));
+    let run = finished(folder.path(), "out", &["--stage", "base"]);
+    finished(folder.path(), "out", &["--stage", "mid"]);
+    let args = ["run", "tiny.toml", "--out", "out", "--stage", "base+rl"];
+    let mut child = rlvr(folder.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&mut child, &run, ("base+rl", "rl", 4));
+    child.kill().unwrap();
+    child.wait_with_output().unwrap();
+    let mut end = finish(folder.path());
+    // The lines stand in the order in which the stages were run.
+    let stage_of = |line: &String| whole.metrics.iter().position(|other| other == line);
+    end.metrics.sort_by_key(stage_of);
+    end.summary["stages"]
+        .as_array_mut()
+        .unwrap()
+        .sort_by_key(|stage| crate::tiny::STAGES.iter().position(|(name, _)| stage["name"] == *name));
+    assert_same(&whole, &end);
+}

@@ -190,7 +190,7 @@ pub fn run(
     }
     let names: Vec<&str> = config.stages.iter().map(|s| s.name.as_str()).collect();
     let summary = Summary::read(dir).map_err(io(&dir.join("summary.json")))?;
-    let timeline = Timeline::new(&names, mark(config, &checkpoints, &summary)?)?;
+    let timeline = Timeline::new(&names, marks(config, &checkpoints, &summary)?)?;
     let mut run = Run {
         config,
         dir,
@@ -254,15 +254,16 @@ fn first_difference<'a>(old: &'a str, new: &'a str) -> Option<(&'a str, &'a str)
         .map(|(old, new)| (old.unwrap_or("(nothing)"), new.unwrap_or("(nothing)")))
 }
 
-/// The newest checkpoint of the last stage that has one.
-fn mark(config: &RunConfig, checkpoints: &Checkpoints, summary: &Summary) -> Result<Option<Mark>, RunError> {
-    for stage in config.stages.iter().rev() {
+/// The newest checkpoint of each stage that has one.
+fn marks(config: &RunConfig, checkpoints: &Checkpoints, summary: &Summary) -> Result<Vec<Mark>, RunError> {
+    let mut marks = Vec::new();
+    for stage in &config.stages {
         if let Some(step) = checkpoints.latest(&stage.name)? {
             let evaluated = step == stage.steps() && summary.stages.iter().any(|s| s.name == stage.name);
-            return Ok(Some(Mark { stage: stage.name.clone(), step, evaluated }));
+            marks.push(Mark { stage: stage.name.clone(), step, evaluated });
         }
     }
-    Ok(None)
+    Ok(marks)
 }
 
 impl Run<'_> {
