@@ -147,6 +147,9 @@ struct StopStrings<'a> {
 
 impl StopRule for StopStrings<'_> {
     fn stops(&self, ids: &[u32]) -> bool {
+        if self.strings.is_empty() {
+            return false;
+        }
         // every token adds at least one byte of text but for special ones, of which few stand at the end of a completion
         let tail = &ids[ids.len().saturating_sub(self.longest + 8)..];
         match self.tokenizer.decode(tail) {

@@ -38,9 +38,9 @@ pub struct Args {
     /// Logits are divided by it; 0 takes the likeliest token
     #[arg(long, default_value_t = 1.0)]
     temperature: f32,
-    /// Most tokens of a completion
-    #[arg(long, default_value_t = 256)]
-    max_tokens: usize,
+    /// Most tokens of a completion [default: 256, or half of a shorter context]
+    #[arg(long)]
+    max_tokens: Option<usize>,
     /// Strings that end a completion
     #[arg(long)]
     stop: Vec<String>,
@@ -92,15 +92,15 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     };
     let sets = task_sets(&args, config.as_ref())?;
     let stop = interrupt()?;
+    let max_tokens = args.max_tokens.unwrap_or_else(|| (model.config.max_position_embeddings / 2).min(256));
     let mut all = Map::new();
     for (i, (name, set)) in sets.iter().enumerate() {
         let context = model.config.max_position_embeddings;
-        let checks =
-            TaskChecks { tokenizer: &tokenizer, verifiers: &made, context, max_tokens: args.max_tokens };
+        let checks = TaskChecks { tokenizer: &tokenizer, verifiers: &made, context, max_tokens };
         let seed = config.as_ref().map_or(args.seed, |c| c.seed);
         let problems: Vec<PromptedProblem> = load_tasks(name, set, seed, &checks).map_err(wrong)?;
         let problems = &problems[..args.limit.unwrap_or(problems.len()).min(problems.len())];
-        let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1) + args.max_tokens;
+        let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1) + max_tokens;
         let sizes = SamplerConfig::for_sequences(128, longest.min(context));
         let sampler = Sampler::new(&model.config, sizes).map_err(wrong)?;
         let pool = VerifierPool::new(0, VerifierPool::HANG)?;
@@ -110,7 +110,7 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
             top_k: 0,
             top_p: 1.0,
             min_p: 0.0,
-            max_tokens: args.max_tokens,
+            max_tokens,
             stop: args.stop.clone(),
         };
         let plan = EvalPlan {

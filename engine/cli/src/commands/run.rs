@@ -5,7 +5,7 @@ use crate::progress;
 use rlvr_train::checkpoint::CheckpointError;
 use rlvr_train::config::RunConfig;
 use rlvr_train::run::{PrepareError, RunEnd, RunError, RunOptions, run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,12 +56,22 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         RunEnd::Interrupted => {
-            let again = format!("rlvr run {} --out {} --resume", args.config.display(), out.display());
+            let mut again = format!("rlvr run {} --out {} --resume", quoted(&args.config), quoted(&out));
+            if let Some(stage) = &args.stage {
+                again.push_str(&format!(" --stage {stage}"));
+            }
             let sets: String = args.sets.iter().map(|set| format!(" --set '{set}'")).collect();
             eprintln!("stopped and saved; to go on: {again}{sets}");
             Ok(ExitCode::from(130))
         }
     }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=,:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.

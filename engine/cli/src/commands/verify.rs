@@ -81,6 +81,13 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let mut tally = Tally::default();
     for (index, line) in reader.lines().enumerate() {
         let place = Place { file: args.file.clone(), line: index + 1 };
+        let line = match line {
+            // a folder, or a disk that fails: there is no next line
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+                return Err(wrong(format!("{}: cannot be read: {error}", args.file.display())));
+            }
+            line => line.map(|line| line.trim_start_matches('\u{feff}').to_owned()),
+        };
         let read = line.map_err(|e| format!("{place}: {e}; UTF-8 text is right")).and_then(|line| {
             if line.trim().is_empty() { Ok(None) } else { rows.read(&line, &place).map(Some) }
         });

@@ -81,7 +81,7 @@ impl StepPlan<'_> {
     /// Makes the step `step` (from 1) of the stage `stage`, at the learning rate that `rate` gives for each update.
     ///
     /// # Errors
-    /// See [`StepError`]. The model is unchanged unless the error comes from a later update of several.
+    /// See [`StepError`]. After one from the update or the mismatch, the model may have changed and is not to be saved.
     #[allow(clippy::too_many_arguments)]
     pub fn run(
         &self,
@@ -226,8 +226,12 @@ impl StepPlan<'_> {
                 sample.advantage = *advantage;
             }
         }
-        let per = batch.len().div_ceil(self.rl.optimizer_steps.max(1)).max(1);
-        for minibatch in batch.chunks(per) {
+        let parts = self.rl.optimizer_steps.clamp(1, batch.len().max(1));
+        for part in 0..parts {
+            let minibatch = &batch[batch.len() * part / parts..batch.len() * (part + 1) / parts];
+            if minibatch.is_empty() {
+                continue;
+            }
             let rate = rate(optimizer.updates() + 1);
             let stats = update_policy(model, optimizer, minibatch, settings, rate)?;
             if updates.made == 0 {

@@ -213,7 +213,8 @@ impl Run<'_> {
             let key = RngKey { seed: self.config.seed, stage: going.index as u32, step };
             let before = cursor.clone();
             let (reference, optimizer) = (going.reference.as_ref(), &mut going.optimizer);
-            let (at, stop) = ((stage.name.as_str(), step), Some(self.interrupt));
+            // Ctrl-C waits for the step: no interrupt is given
+            let (at, stop) = ((stage.name.as_str(), step), None);
             let made =
                 plan.run(at, key, &going.model, reference, optimizer, &mut scorer, &mut cursor, &rate, stop);
             let done = match made {
@@ -323,7 +324,7 @@ impl Run<'_> {
             let sampling = plan.sampling();
             let key = RngKey {
                 seed: self.config.seed,
-                stage: EVAL_KEYS + (going.index * plan.tasks.len() + i) as u32,
+                stage: EVAL_KEYS + (going.index * EVAL_SETS + i) as u32,
                 step: going.done,
             };
             let set = EvalPlan {
@@ -370,5 +371,7 @@ impl Run<'_> {
 
 /// Stage numbers of random keys from here on are evaluations'.
 const EVAL_KEYS: u32 = 2048;
+/// Task sets that a stage can evaluate with keys of their own; more share them.
+const EVAL_SETS: usize = 32;
 /// Sequences of an evaluation that are decoded together.
 const EVAL_SEQUENCES: usize = 128;
