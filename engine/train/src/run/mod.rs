@@ -51,6 +51,9 @@ pub enum RunError {
     /// The run's folder holds a run already.
     #[error("{} holds a run already; --resume goes on with it, another --out starts a new one", .0.display())]
     Exists(PathBuf),
+    /// Another process is writing to the folder.
+    #[error("{}: another process is running in this folder; wait for it, stop it, or choose another --out", .0.display())]
+    Busy(PathBuf),
     /// The folder's run was made with another config.
     #[error("{}: the run was started with another config ({what}); resume with that config, or choose another --out", path.display())]
     OtherConfig {
@@ -183,6 +186,11 @@ pub fn run(
     let dir = &options.out;
     let prepared = Prepared::new(config)?;
     open_folder(config, dir, options)?;
+    // held until the run returns; the system lets go of it when a process is killed
+    let lock = std::fs::File::open(dir.join("config.toml")).map_err(io(dir))?;
+    if lock.try_lock().is_err() {
+        return Err(RunError::Busy(dir.to_path_buf()));
+    }
     let checkpoints = Checkpoints::new(dir);
     checkpoints.recover()?;
     for folder in [dir.clone(), dir.join("ledger"), dir.join("samples")] {
