@@ -185,6 +185,17 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// The first part of `text` that the tokenizer cannot write, and the model would read as
+    /// [`unk_id`](Self::unk_id); `None` where every part has a token of its own.
+    pub fn unknown<'t>(&self, text: &'t str) -> Result<Option<&'t str>, TokenizerError> {
+        let Some(unk) = self.unk_id() else { return Ok(None) };
+        let encoding = self.inner.encode(text, false).map_err(|error| failed("encoding a text", &error))?;
+        let places = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let parts = places.filter(|(id, _)| **id == unk).filter_map(|(_, (start, end))| text.get(*start..*end));
+        // spelled out, the token is itself
+        Ok(parts.into_iter().find(|part| Some(*part) != self.special.get("unk_token").map(String::as_str)))
+    }
+
     /// The text of `ids` without special tokens. Ids of no token are passed over; bytes that are no UTF-8 become
     /// U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {

@@ -1,9 +1,10 @@
 //! Evaluation: samples of held-out problems, judged, as pass@k, maj@k and their intervals.
 
+use crate::config::Eval;
 use crate::interval::Estimate;
 use crate::metrics::{Kind, Record};
 use crate::passk::{Problem, Sample, Summary, summarise, summarise_by_tag};
-use crate::scoring::{PromptedProblem, Scored, Scorer, ScoringError};
+use crate::scoring::{Draw, PromptedProblem, Scored, Scorer, ScoringError, sampling_params};
 use rlvr_model::Model;
 use rlvr_rollouts::{Finish, RngKey, SamplingParams};
 use rlvr_verdict::Outcome;
@@ -28,6 +29,26 @@ pub struct EvalPlan<'a> {
     pub key: RngKey,
 }
 
+impl<'a> EvalPlan<'a> {
+    /// How `eval` has a task set evaluated on a model.
+    pub fn new(
+        taskset: &'a str,
+        problems: &'a [PromptedProblem],
+        eval: &'a Eval,
+        model: &Model,
+        key: RngKey,
+    ) -> Self {
+        let problems = &problems[..eval.limit.unwrap_or(problems.len()).min(problems.len())];
+        let params = sampling_params(&eval.sampling(), model);
+        EvalPlan { taskset, problems, samples: eval.samples, params, stop: &eval.stop, key }
+    }
+
+    /// Samples in all.
+    pub fn total(&self) -> u64 {
+        (self.problems.len() * self.samples) as u64
+    }
+}
+
 /// The results of a task set.
 pub struct EvalResult {
     /// The task set's name.
@@ -40,6 +61,8 @@ pub struct EvalResult {
     pub length: f64,
     /// Share of samples cut off by a length limit.
     pub truncated: f64,
+    /// Samples whose verifier failed; they are in no estimate.
+    pub faults: usize,
     /// Seconds.
     pub seconds: f64,
     /// Every sample.
@@ -58,8 +81,9 @@ pub fn evaluate(
     progress: &mut dyn FnMut(u64),
 ) -> Result<EvalResult, ScoringError> {
     let start = Instant::now();
-    let EvalPlan { problems, samples, params, stop, key, .. } = plan;
-    let drawn = scorer.draw(model, problems, 0, *samples, params, stop, *key, interrupt, progress)?;
+    let EvalPlan { problems, samples, ref params, stop, key, .. } = *plan;
+    let draw = Draw { prompts: problems, first_key: 0, samples, params, stop, key, interrupt };
+    let drawn = scorer.draw(model, &draw, progress)?;
     let mut outcomes: Vec<Problem> =
         problems.iter().map(|p| Problem { tags: p.problem.tags.clone(), samples: Vec::new() }).collect();
     for sample in &drawn.scored {
@@ -81,6 +105,7 @@ pub fn evaluate(
         tags: summarise_by_tag(&outcomes, ks),
         length: tokens as f64 / count,
         truncated: cut as f64 / count,
+        faults: drawn.scored.iter().filter(|s| s.verdict.score.is_none()).count(),
         seconds: start.elapsed().as_secs_f64(),
         scored: drawn.scored,
     })
@@ -109,6 +134,7 @@ impl EvalResult {
             record = record.optional(&format!("maj@{k}"), estimate.as_ref().map(|e| e.value));
         }
         record = record.number("length/mean", self.length).number("truncated", self.truncated);
+        record = record.count("faults", self.faults as u64);
         for (tag, summary) in &self.tags {
             record = record.count(&format!("tag/{tag}/n"), summary.n as u64);
             for (k, estimate) in &summary.pass {
@@ -123,6 +149,7 @@ impl EvalResult {
         let mut entry = passes(&self.all, true);
         entry.insert("n".into(), self.all.n.into());
         entry.insert("samples".into(), self.all.samples.into());
+        entry.insert("faults".into(), self.faults.into());
         let tags = self.tags.iter().map(|(tag, summary)| {
             let mut entry = passes(summary, false);
             entry.insert("n".into(), summary.n.into());

@@ -1,5 +1,6 @@
 //! Sampling and verification as one stream: a completion is judged as soon as it ends, while others are still generated.
 
+use crate::config::Sampling;
 use crate::ledger;
 use rlvr_model::Model;
 use rlvr_model::tokenizer::Tokenizer;
@@ -23,6 +24,19 @@ pub struct PromptedProblem {
     pub prompt: Arc<str>,
     /// The prompt's ids.
     pub ids: Arc<[u32]>,
+}
+
+/// The sampler's parameters for a model, whose ends of sequence end a completion.
+pub fn sampling_params(sampling: &Sampling, model: &Model) -> SamplingParams {
+    SamplingParams {
+        temperature: sampling.temperature,
+        top_k: sampling.top_k,
+        top_p: sampling.top_p,
+        min_p: sampling.min_p,
+        max_tokens: sampling.max_tokens,
+        stop_ids: model.generation.eos_token_id.clone(),
+        ..SamplingParams::default()
+    }
 }
 
 /// A judged completion.
@@ -128,6 +142,25 @@ pub struct Scorer {
     max_fault_share: f64,
 }
 
+/// What is to be drawn, and how.
+#[derive(Clone, Copy)]
+pub struct Draw<'a> {
+    /// The prompts.
+    pub prompts: &'a [PromptedProblem],
+    /// The prompts' keys of random numbers count from here.
+    pub first_key: u64,
+    /// Completions of each prompt.
+    pub samples: usize,
+    /// How they are drawn.
+    pub params: &'a SamplingParams,
+    /// Strings that end a completion.
+    pub stop: &'a [String],
+    /// Which random numbers they draw.
+    pub key: RngKey,
+    /// Ends it when set.
+    pub interrupt: Option<&'a AtomicBool>,
+}
+
 /// What a call of [`Scorer::draw`] made.
 pub struct Drawn {
     /// By prompt, then sample.
@@ -139,10 +172,17 @@ pub struct Drawn {
 }
 
 /// Stop strings, looked for in the text of the newest ids.
-struct StopStrings<'a> {
+pub struct StopStrings<'a> {
     tokenizer: &'a Tokenizer,
     strings: &'a [String],
     longest: usize,
+}
+
+impl<'a> StopStrings<'a> {
+    /// A rule that ends a completion with the first of `strings` in it; none of them is empty.
+    pub fn new(tokenizer: &'a Tokenizer, strings: &'a [String]) -> Self {
+        StopStrings { tokenizer, strings, longest: strings.iter().map(String::len).max().unwrap_or(0) }
+    }
 }
 
 impl StopRule for StopStrings<'_> {
@@ -172,24 +212,27 @@ impl Scorer {
         Scorer { sampler, tokenizer, verifiers, pool, reward, max_fault_share }
     }
 
-    /// Draws `samples` completions of each prompt and judges each as it ends; `progress` is told how many
-    /// have ended. The prompts' keys count from `first_key`.
+    /// How often each verifier was asked and failed, since the scorer was made or from where [`Scorer::restore_faults`] left it.
+    pub fn faults(&self) -> BTreeMap<String, FaultCount> {
+        self.pool.counts()
+    }
+
+    /// Goes on with the counts of an earlier scorer, so that a resumed run stops at the share at which an uninterrupted one would.
+    pub fn restore_faults(&self, counts: BTreeMap<String, FaultCount>) {
+        self.pool.restore_counts(counts);
+    }
+
+    /// Draws completions and judges each as it ends; `progress` is told how many have ended.
     ///
     /// # Errors
-    /// When the sampler fails, a verifier fails more often than allowed, or `interrupt` is set.
-    #[allow(clippy::too_many_arguments)]
+    /// When the sampler fails, a verifier fails more often than allowed, or the interrupt is set.
     pub fn draw(
         &mut self,
         model: &Model,
-        prompts: &[PromptedProblem],
-        first_key: u64,
-        samples: usize,
-        params: &SamplingParams,
-        stop: &[String],
-        key: RngKey,
-        interrupt: Option<&AtomicBool>,
+        draw: &Draw<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Drawn, ScoringError> {
+        let Draw { prompts, first_key, samples, params, stop, key, interrupt } = *draw;
         let requests: Vec<Request> = (prompts.iter().enumerate())
             .map(|(i, p)| Request {
                 prompt: first_key + i as u64,
@@ -198,8 +241,7 @@ impl Scorer {
                 samples: samples as u32,
             })
             .collect();
-        let longest = stop.iter().map(String::len).max().unwrap_or(0);
-        let rule = StopStrings { tokenizer: &self.tokenizer, strings: stop, longest };
+        let rule = StopStrings::new(&self.tokenizer, stop);
         let parts = self.reward.resolved_parts();
         let mut round = self.pool.round::<(usize, usize)>();
         let mut open: Vec<(usize, Rollout, String, Vec<Option<Verdict>>)> = Vec::new();

@@ -7,7 +7,7 @@ use rlvr_train::adamw::AdamWConfig;
 use rlvr_train::config::{RunConfig, Work};
 use rlvr_train::ledger::Row;
 use rlvr_train::rl::order::{TaskCursor, TaskOrder};
-use rlvr_train::rl::step::{StepDone, StepError, StepPlan};
+use rlvr_train::rl::step::{Learner, StepDone, StepError, StepPlan};
 use rlvr_train::scoring::{PromptedProblem, Scorer};
 use rlvr_train::update::Optimizer;
 use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier, VerifierPool};
@@ -79,12 +79,20 @@ fn step(faulty: bool, sequences: usize, workers: usize, share: f64) -> (Result<S
     let params =
         SamplingParams { temperature: 0.9, max_tokens: 20, stop_ids: vec![2], ..SamplingParams::default() };
     let order = TaskOrder::new(1, vec![(1.0, 9)]);
-    let plan = StepPlan { rl, micro_batch_tokens: 100, tasks: &tasks, order: &order, params: &params };
+    let plan = StepPlan {
+        stage: "rl",
+        rl,
+        micro_batch_tokens: 100,
+        tasks: &tasks,
+        order: &order,
+        params: &params,
+        key: RngKey { seed: 1, stage: 0, step: 0 },
+        rate: &|_| 1e-3,
+    };
     let mut optimizer = Optimizer::new(&model.params, AdamWConfig::default(), 1.0).unwrap();
-    let key = RngKey { seed: 1, stage: 0, step: 1 };
-    let mut cursor = TaskCursor::default();
-    let rate = |_| 1e-3;
-    let done = plan.run(("rl", 1), key, &model, None, &mut optimizer, &mut scorer, &mut cursor, &rate, None);
+    let mut learner =
+        Learner { model: &model, reference: None, optimizer: &mut optimizer, scorer: &mut scorer };
+    let done = plan.run(1, &mut learner, &mut TaskCursor::default());
     (done, model)
 }
 

@@ -5,6 +5,7 @@
 
 use crate::verifier::verify_guarded;
 use crate::{Completion, Outcome, Problem, Verdict, Verifier};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub struct Job {
 }
 
 /// How often a verifier was asked and how often it failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultCount {
     /// Completions judged.
     pub samples: u64,
@@ -79,6 +80,11 @@ impl VerifierPool {
     /// Counts by verifier since the pool was made.
     pub fn counts(&self) -> BTreeMap<String, FaultCount> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on with counts of an earlier pool.
+    pub fn restore_counts(&self, counts: BTreeMap<String, FaultCount>) {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     /// The verifier with the largest share of faults above `share` of its samples, if any, with its counts. Of few samples, one

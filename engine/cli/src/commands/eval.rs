@@ -1,17 +1,17 @@
 //! `rlvr eval`: pass@1, pass@k and maj@k of a model on a task set, with confidence intervals.
 
 use super::run::interrupt;
-use super::{say, wrong};
+use super::{at_least_one, say, share, temperature, wrong};
 use rlvr_model::Model;
 use rlvr_model::tokenizer::Tokenizer;
-use rlvr_rollouts::{RngKey, Sampler, SamplerConfig};
-use rlvr_train::config::{RunConfig, Sampling};
+use rlvr_rollouts::RngKey;
+use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
 use rlvr_train::data::{TaskChecks, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
-use rlvr_train::run::{sampling_params, verifiers};
-use rlvr_train::scoring::{PromptedProblem, Scorer};
-use rlvr_verdict::{Verifier, VerifierPool};
+use rlvr_train::run::{eval_scorer, verifiers};
+use rlvr_train::scoring::PromptedProblem;
+use rlvr_verdict::Verifier;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Arguments of `eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A run's config: its task sets are evaluated, on `--model` or the model that it names
+    /// A run's config: its task sets are evaluated as its stages evaluate them, on `--model` or the model that it names
     pub config: Option<PathBuf>,
     /// A Hugging Face model folder, such as a checkpoint
     #[arg(long)]
@@ -32,21 +32,24 @@ pub struct Args {
     /// Only this task set of the config (may be given several times)
     #[arg(long = "task-set", value_name = "NAME")]
     task_sets: Vec<String>,
-    /// Samples of each problem
-    #[arg(long, default_value_t = 8)]
-    samples: usize,
-    /// Logits are divided by it; 0 takes the likeliest token
-    #[arg(long, default_value_t = 1.0)]
-    temperature: f32,
-    /// Most tokens of a completion [default: 256, or half of a shorter context]
-    #[arg(long)]
+    /// Samples of each problem [default: the config's, or 8]
+    #[arg(long, value_parser = at_least_one)]
+    samples: Option<usize>,
+    /// Logits are divided by it; 0 takes the likeliest token [default: the config's, or 1]
+    #[arg(long, value_parser = temperature)]
+    temperature: Option<f32>,
+    /// Most tokens of a completion [default: the config's, or 256, or half of a shorter context]
+    #[arg(long, value_parser = at_least_one)]
     max_tokens: Option<usize>,
-    /// Strings that end a completion
-    #[arg(long)]
+    /// Strings that end a completion [default: the config's, or none]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Vec<String>,
-    /// Only the first so many problems
-    #[arg(long)]
+    /// Only the first so many problems [default: the config's, or all]
+    #[arg(long, value_parser = at_least_one)]
     limit: Option<usize>,
+    /// Stop when a larger share of samples has a verifier's fault [default: the config's, or 0.01]
+    #[arg(long, value_parser = share)]
+    max_fault_share: Option<f64>,
     /// Verifier of rows that name none
     #[arg(long)]
     verifier: Option<String>,
@@ -64,15 +67,16 @@ pub struct Args {
     pub sets: Vec<String>,
 }
 
+/// Stage numbers of random keys that no stage of a run has.
+const KEYS: u32 = 4000;
+
 /// Evaluates.
 pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let config =
         args.config.as_ref().map(|path| RunConfig::load(path, &args.sets).map_err(wrong)).transpose()?;
     let folder = match (&args.model, &config) {
         (Some(folder), _) => folder.clone(),
-        (None, Some(RunConfig { model: rlvr_train::config::ModelSource::Folder(folder), .. })) => {
-            folder.clone()
-        }
+        (None, Some(RunConfig { model: ModelSource::Folder(folder), .. })) => folder.clone(),
         _ => {
             return Err(wrong(
                 "name the model: --model DIR, a Hugging Face folder such as a run's checkpoint",
@@ -90,38 +94,20 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
             .filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?)))
             .collect(),
     };
-    let sets = task_sets(&args, config.as_ref())?;
+    let context = model.config.max_position_embeddings;
     let stop = interrupt()?;
-    let max_tokens = args.max_tokens.unwrap_or_else(|| (model.config.max_position_embeddings / 2).min(256));
     let mut all = Map::new();
-    for (i, (name, set)) in sets.iter().enumerate() {
-        let context = model.config.max_position_embeddings;
-        let checks = TaskChecks { tokenizer: &tokenizer, verifiers: &made, context, max_tokens };
+    for (i, (name, set)) in task_sets(&args, config.as_ref())?.iter().enumerate() {
+        let eval = settings(&args, config.as_ref(), name, context);
+        let checks =
+            TaskChecks { tokenizer: &tokenizer, verifiers: &made, context, max_tokens: eval.max_tokens };
         let seed = config.as_ref().map_or(args.seed, |c| c.seed);
         let problems: Vec<PromptedProblem> = load_tasks(name, set, seed, &checks).map_err(wrong)?;
-        let problems = &problems[..args.limit.unwrap_or(problems.len()).min(problems.len())];
-        let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1) + max_tokens;
-        let sizes = SamplerConfig::for_sequences(128, longest.min(context));
-        let sampler = Sampler::new(&model.config, sizes).map_err(wrong)?;
-        let pool = VerifierPool::new(0, VerifierPool::HANG)?;
-        let mut scorer = Scorer::new(sampler, tokenizer.clone(), made.clone(), pool, Default::default(), 1.0);
-        let sampling = Sampling {
-            temperature: args.temperature,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            max_tokens,
-            stop: args.stop.clone(),
-        };
-        let plan = EvalPlan {
-            taskset: name,
-            problems,
-            samples: args.samples,
-            params: sampling_params(&sampling, &model),
-            stop: &args.stop,
-            key: RngKey { seed: args.seed, stage: 4000, step: i as u64 },
-        };
-        let total = problems.len() * args.samples;
+        let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1);
+        let mut scorer = eval_scorer(&model.config, &tokenizer, &made, &eval, longest).map_err(wrong)?;
+        let key = RngKey { seed: args.seed, stage: KEYS, step: i as u64 };
+        let plan = EvalPlan::new(name, &problems, &eval, &model, key);
+        let total = plan.total();
         let mut told = |done: u64| {
             if !quiet && done.is_multiple_of(1000) {
                 eprintln!("{name}: {done} of {total} samples");
@@ -137,6 +123,23 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
         say(Value::Object(all))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a task set is evaluated: as the flags say, or else as the last stage of the config that evaluates it.
+fn settings(args: &Args, config: Option<&RunConfig>, name: &str, context: usize) -> Eval {
+    let stages = config.into_iter().flat_map(|config| config.stages.iter().rev());
+    let stage = stages.filter_map(|stage| stage.eval.as_ref()).find(|eval| eval.tasks.iter().any(|n| n == name));
+    let stop = if args.stop.is_empty() { stage.map(|e| e.stop.clone()) } else { Some(args.stop.clone()) };
+    Eval {
+        tasks: vec![name.to_owned()],
+        samples: args.samples.or(stage.map(|e| e.samples)).unwrap_or(8),
+        temperature: args.temperature.or(stage.map(|e| e.temperature)).unwrap_or(1.0),
+        max_tokens: args.max_tokens.or(stage.map(|e| e.max_tokens)).unwrap_or((context / 2).min(256)),
+        stop: stop.unwrap_or_default(),
+        limit: args.limit.or(stage.and_then(|e| e.limit)),
+        max_fault_share: args.max_fault_share.or(stage.map(|e| e.max_fault_share)).unwrap_or(0.01),
+        every: None,
+    }
 }
 
 fn task_sets(args: &Args, config: Option<&RunConfig>) -> anyhow::Result<Vec<(String, TaskSetConfig)>> {
@@ -184,13 +187,11 @@ fn line(result: &EvalResult) -> String {
         }
     }
     if let Some(e) = &result.all.average {
-        parts.push(format!(
-            "avg@{} {:.3} [{:.3}, {:.3}]",
-            result.all.samples / result.all.n.max(1),
-            e.value,
-            e.low,
-            e.high
-        ));
+        let samples = result.all.samples / result.all.n.max(1);
+        parts.push(format!("avg@{samples} {:.3} [{:.3}, {:.3}]", e.value, e.low, e.high));
+    }
+    if result.faults > 0 {
+        parts.push(format!("faults {}", result.faults));
     }
     parts.join("  ")
 }

@@ -1,9 +1,10 @@
 //! `rlvr generate`: samples completions of a prompt; a single one streams as it is drawn.
 
-use super::{say, wrong};
+use super::{at_least_one, say, temperature, wrong};
 use rlvr_model::Model;
 use rlvr_model::chat::Message;
-use rlvr_model::tokenizer::Tokenizer;
+use rlvr_model::tokenizer::{StreamDecoder, Tokenizer};
+use rlvr_train::scoring::StopStrings;
 use rlvr_rollouts::{Finish, Request, RngKey, Rollout, Sampler, SamplerConfig, SamplingParams, StopRule};
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
@@ -24,13 +25,13 @@ pub struct Args {
     #[arg(long)]
     chat: bool,
     /// Completions
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
     /// Most tokens of a completion
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = at_least_one)]
     max_tokens: usize,
     /// Logits are divided by it; 0 takes the likeliest token
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = temperature)]
     temperature: f32,
     /// Only so many likeliest tokens; 0 for all
     #[arg(long, default_value_t = 0)]
@@ -42,7 +43,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0.0)]
     min_p: f32,
     /// Strings that end a completion
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Vec<String>,
     /// Seed of the random numbers
     #[arg(long, default_value_t = 1)]
@@ -52,28 +53,26 @@ pub struct Args {
     json: bool,
 }
 
-/// Prints what is new of the text after each token, and stops at stop strings.
+/// Stops at stop strings, and prints the text of a single completion as it grows.
 struct Watch<'a> {
-    tokenizer: &'a Tokenizer,
-    strings: &'a [String],
-    stream: bool,
-    printed: Mutex<usize>,
+    stop: StopStrings<'a>,
+    stream: Option<Mutex<StreamDecoder<'a>>>,
 }
 
 impl StopRule for Watch<'_> {
     fn stops(&self, ids: &[u32]) -> bool {
-        let Ok(text) = self.tokenizer.decode(ids) else { return false };
-        if self.stream {
-            let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
-            // a character of several tokens is printed when it is whole
-            if let Some(new) = text.get(*printed..).filter(|new| !new.ends_with('\u{fffd}')) {
-                *printed = text.len();
-                let mut out = io::stdout().lock();
-                let _ = out.write_all(new.as_bytes()).and_then(|()| out.flush()); // a closed pipe ends the command below
-            }
+        if let (Some(stream), Some(id)) = (&self.stream, ids.last()) {
+            let new = stream.lock().unwrap_or_else(PoisonError::into_inner).push(*id).unwrap_or_default();
+            show(&new);
         }
-        self.strings.iter().any(|stop| text.contains(stop.as_str()))
+        self.stop.stops(ids)
     }
+}
+
+/// Prints a piece of a completion at once.
+fn show(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush()); // a closed pipe ends the command below
 }
 
 /// Samples.
@@ -103,8 +102,8 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         stop_ids: model.generation.eos_token_id.clone(),
         ..SamplingParams::default()
     };
-    let stream = args.samples == 1 && !args.json;
-    let watch = Watch { tokenizer: &tokenizer, strings: &args.stop, stream, printed: Mutex::new(0) };
+    let stream = (args.samples == 1 && !args.json).then(|| Mutex::new(tokenizer.stream()));
+    let watch = Watch { stop: StopStrings::new(&tokenizer, &args.stop), stream };
     let request = Request { prompt: 0, attempt: 0, ids: ids.into(), samples: args.samples };
     let key = RngKey { seed: args.seed, stage: 4001, step: 0 };
     let mut done: Vec<Rollout> = Vec::new();
@@ -114,6 +113,12 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     });
     let stats = stats.map_err(wrong)?;
     done.sort_by_key(|rollout| rollout.sample);
+    let cut = done.iter().filter(|r| r.finish == Finish::Length).count();
+    if let Some(stream) = watch.stream {
+        show(&stream.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?);
+        say("")?;
+        done.clear();
+    }
     for rollout in &done {
         let text = tokenizer.decode(&rollout.ids)?;
         if args.json {
@@ -122,16 +127,14 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
                 json!({ "sample": rollout.sample, "text": text, "ids": rollout.ids, "logprobs": rollout.logprobs,
                         "mean_logprob": mean, "finish": rollout.finish }),
             )?;
-        } else if stream {
-            say("")?;
         } else {
             say(format!("--- {}\n{text}", rollout.sample))?;
         }
     }
     if io::stderr().is_terminal() {
         let speed = stats.generated_tokens as f64 / stats.seconds;
-        let cut = done.iter().filter(|r| r.finish == Finish::Length).count();
-        eprintln!("{} tokens, {speed:.0} a second, {cut} of {} cut off", stats.generated_tokens, done.len());
+        let samples = args.samples;
+        eprintln!("{} tokens, {speed:.0} a second, {cut} of {samples} cut off", stats.generated_tokens);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -47,3 +47,19 @@ pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
 pub fn say(line: impl fmt::Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
 }
+
+/// Parses a count that cannot be 0.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a whole number of 1 or more is right".to_owned())
+}
+
+/// Parses a sampling temperature.
+pub fn temperature(text: &str) -> Result<f32, String> {
+    let fits = |t: &f32| t.is_finite() && *t >= 0.0;
+    text.parse().ok().filter(fits).ok_or_else(|| "a number of 0 or more is right".to_owned())
+}
+
+/// Parses a share.
+pub fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|s| (0.0..=1.0).contains(s)).ok_or_else(|| "a share in 0 to 1 is right".to_owned())
+}

@@ -44,6 +44,9 @@ struct Estimate {
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
     let prepared = Prepared::new(&config).map_err(wrong)?;
+    for message in prepared.unknown_text().map_err(wrong)? {
+        eprintln!("{message}");
+    }
     let model = prepared.initial_model().map_err(wrong)?;
     let parameters = model.config.parameters();
     let tokens_per_s = probe(&model)?;

@@ -38,6 +38,7 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let observer = progress::observer(quiet);
     let end = run(&config, &options, &*observer, &interrupt).map_err(|error| match error {
         RunError::Exists(_)
+        | RunError::NoRun(_)
         | RunError::Busy(_)
         | RunError::NoStage { .. }
         | RunError::NotRun { .. }

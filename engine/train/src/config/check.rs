@@ -256,9 +256,7 @@ impl StageCheck<'_, '_, '_> {
             self.wrong("samples_per_prompt", what);
         }
         self.setting(work.policy_loss().check());
-        if !(0.0..=1.0).contains(&work.max_fault_share) {
-            self.wrong("max_fault_share", format!("is {}; a share in 0 to 1 is right", work.max_fault_share));
-        }
+        self.fault_share("max_fault_share", work.max_fault_share);
         if work.mismatch_bound.is_nan() || work.mismatch_bound <= 0.0 {
             self.wrong("mismatch_bound", format!("is {}; a number above 0 is right", work.mismatch_bound));
         }
@@ -315,8 +313,15 @@ impl StageCheck<'_, '_, '_> {
             ("eval.limit", eval.limit.map_or(1, |limit| limit as u64)),
             ("eval.every", eval.every.unwrap_or(1)),
         ]);
+        self.fault_share("eval.max_fault_share", eval.max_fault_share);
         self.temperature("eval.temperature", eval.temperature);
         self.max_tokens("eval", eval.max_tokens, &eval.stop);
+    }
+
+    fn fault_share(&mut self, key: &str, share: f64) {
+        if !(0.0..=1.0).contains(&share) {
+            self.wrong(key, format!("is {share}; a share in 0 to 1 is right"));
+        }
     }
 
     fn temperature(&mut self, key: &str, temperature: f32) {

@@ -204,6 +204,9 @@ pub struct Eval {
     /// Only the first so many problems of each set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// The run stops when a larger share of samples than this has a verifier's fault.
+    #[serde(default = "fault_share")]
+    pub max_fault_share: f64,
     /// Also within the stage, after every so many steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,

@@ -5,14 +5,13 @@ use super::policy::{Group, PolicySettings, PolicyStats, Sample, score_reference,
 use crate::config::Rl;
 use crate::ledger;
 use crate::metrics::{Kind, Record};
-use crate::scoring::{PromptedProblem, Scored, Scorer, ScoringError};
+use crate::scoring::{Draw, PromptedProblem, Scored, Scorer, ScoringError};
 use crate::update::{Optimizer, UpdateError};
 use rlvr_model::Model;
 use rlvr_objective::{GroupStats, KlPlace, advantages, kl_in_reward};
 use rlvr_rollouts::{Finish, RngKey, SamplingParams};
 use rlvr_verdict::Outcome;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Why a step was not made.
@@ -45,6 +44,8 @@ impl From<candle_core::Error> for StepError {
 
 /// What stays the same over the steps of a stage.
 pub struct StepPlan<'a> {
+    /// The stage's name.
+    pub stage: &'a str,
     /// The stage's settings.
     pub rl: &'a Rl,
     /// Most tokens of a micro batch.
@@ -55,6 +56,22 @@ pub struct StepPlan<'a> {
     pub order: &'a TaskOrder,
     /// How completions are drawn.
     pub params: &'a SamplingParams,
+    /// Which random numbers they draw; each step puts in its own number.
+    pub key: RngKey,
+    /// The learning rate of the n-th of the stage's planned updates, `optimizer_steps` for each step, counted from 1.
+    pub rate: &'a dyn Fn(u64) -> f64,
+}
+
+/// What a step changes or uses up.
+pub struct Learner<'a> {
+    /// The policy; updated in place.
+    pub model: &'a Model,
+    /// The reference policy of a KL penalty.
+    pub reference: Option<&'a Model>,
+    /// AdamW's state.
+    pub optimizer: &'a mut Optimizer,
+    /// Draws and judges.
+    pub scorer: &'a mut Scorer,
 }
 
 /// A step that was made.
@@ -78,26 +95,19 @@ struct DrawnGroup {
 }
 
 impl StepPlan<'_> {
-    /// Makes the step `step` (from 1) of the stage `stage`, at the learning rate that `rate` gives for each update.
+    /// Makes the step `step` (from 1), with the problems that are next after `cursor`.
     ///
     /// # Errors
     /// See [`StepError`]. After one from the update or the mismatch, the model may have changed and is not to be saved.
-    #[allow(clippy::too_many_arguments)]
     pub fn run(
         &self,
-        (stage, step): (&str, u64),
-        key: RngKey,
-        model: &Model,
-        reference: Option<&Model>,
-        optimizer: &mut Optimizer,
-        scorer: &mut Scorer,
+        step: u64,
+        learner: &mut Learner<'_>,
         cursor: &mut TaskCursor,
-        rate: &dyn Fn(u64) -> f64,
-        interrupt: Option<&AtomicBool>,
     ) -> Result<StepDone, StepError> {
         let start = Instant::now();
-        let mut phases = Phases::default();
-        let version = optimizer.updates();
+        let mut account = Account::default();
+        let version = learner.optimizer.updates();
         let mut groups: Vec<DrawnGroup> = Vec::new();
         let mut refills = 0;
         loop {
@@ -114,21 +124,14 @@ impl StepPlan<'_> {
                     self.tasks[set][index].clone()
                 })
                 .collect();
-            groups.extend(self.draw(
-                &prompts,
-                groups.len() as u64,
-                key,
-                model,
-                scorer,
-                &mut phases,
-                interrupt,
-            )?);
+            groups.extend(self.draw(step, &prompts, groups.len() as u64, learner, &mut account)?);
             refills += 1;
             if !self.rl.drop_zero_variance {
                 break;
             }
         }
-        let drawing_s = start.elapsed().as_secs_f64();
+        account.refills = refills.saturating_sub(1);
+        account.rollout_s = start.elapsed().as_secs_f64() - account.waited_s;
         let training = Instant::now();
         let settings = PolicySettings {
             loss: self.rl.policy_loss(),
@@ -136,43 +139,45 @@ impl StepPlan<'_> {
             max_tokens: self.params.max_tokens,
             micro_batch_tokens: self.micro_batch_tokens,
         };
-        let stats = self.update(&mut groups, &settings, model, reference, optimizer, rate)?;
-        phases.train_s = training.elapsed().as_secs_f64();
-        phases.rollout_s = drawing_s - phases.waited_s;
-        let refills = refills.saturating_sub(1);
-        let record = self.record((stage, step), &groups, &stats, refills, rate(version + 1), start, &phases);
+        let updates = self.update(step, &mut groups, &settings, learner)?;
+        account.train_s = training.elapsed().as_secs_f64();
+        account.step_s = start.elapsed().as_secs_f64();
+        let record = self.record(step, &groups, &updates, &account);
         let rows =
-            groups.iter().enumerate().flat_map(|(i, g)| g.rows((stage, step), i, version as i64)).collect();
+            groups.iter().enumerate().flat_map(|(i, g)| g.rows((self.stage, step), i, version as i64)).collect();
         Ok(StepDone { record, rows, message: self.message(&groups) })
     }
 
+    /// The place of an update among the stage's planned ones, so that a step with fewer minibatches than planned, for its
+    /// groups were dropped, does not hold the schedule up. `part` of `parts` counts from 0.
+    fn planned_update(&self, step: u64, part: usize, parts: usize) -> u64 {
+        let planned = self.rl.optimizer_steps;
+        (step - 1) * planned as u64 + (part * planned / parts) as u64 + 1
+    }
+
     /// Draws and judges one group for each prompt.
-    #[allow(clippy::too_many_arguments)]
     fn draw(
         &self,
+        step: u64,
         prompts: &[PromptedProblem],
         first_key: u64,
-        key: RngKey,
-        model: &Model,
-        scorer: &mut Scorer,
-        phases: &mut Phases,
-        interrupt: Option<&AtomicBool>,
+        learner: &mut Learner<'_>,
+        account: &mut Account,
     ) -> Result<Vec<DrawnGroup>, ScoringError> {
-        let (samples, stop) = (self.rl.samples_per_prompt, &self.rl.sampling.stop);
-        let drawn = scorer.draw(
-            model,
+        // Ctrl-C waits for the step: nothing interrupts it
+        let draw = Draw {
             prompts,
             first_key,
-            samples,
-            self.params,
-            stop,
-            key,
-            interrupt,
-            &mut |_| (),
-        )?;
-        phases.waited_s += drawn.waited_s;
-        phases.prompt_tokens += drawn.stats.prefill_tokens;
-        phases.generated_tokens += drawn.stats.generated_tokens;
+            samples: self.rl.samples_per_prompt,
+            params: self.params,
+            stop: &self.rl.sampling.stop,
+            key: RngKey { step, ..self.key },
+            interrupt: None,
+        };
+        let drawn = learner.scorer.draw(learner.model, &draw, &mut |_| ())?;
+        account.waited_s += drawn.waited_s;
+        account.prompt_tokens += drawn.stats.prefill_tokens;
+        account.generated_tokens += drawn.stats.generated_tokens;
         let mut groups: Vec<DrawnGroup> = (prompts.iter().enumerate())
             .map(|(i, prompt)| DrawnGroup {
                 prompt: prompt.clone(),
@@ -198,17 +203,15 @@ impl StepPlan<'_> {
     /// Advantages, then one update for each minibatch of groups.
     fn update(
         &self,
+        step: u64,
         groups: &mut [DrawnGroup],
         settings: &PolicySettings,
-        model: &Model,
-        reference: Option<&Model>,
-        optimizer: &mut Optimizer,
-        rate: &dyn Fn(u64) -> f64,
+        learner: &mut Learner<'_>,
     ) -> Result<Updates, StepError> {
         let mut updates = Updates::default();
         let mut used: Vec<&mut DrawnGroup> = groups.iter_mut().filter(|g| g.used).collect();
         let mut batch: Vec<Group> = used.iter().map(|g| g.group()).collect();
-        if let Some(reference) = reference {
+        if let Some(reference) = learner.reference {
             score_reference(reference, &mut batch, settings)?;
         }
         for (group, packed) in used.iter_mut().zip(&mut batch) {
@@ -232,8 +235,8 @@ impl StepPlan<'_> {
             if minibatch.is_empty() {
                 continue;
             }
-            let rate = rate(optimizer.updates() + 1);
-            let stats = update_policy(model, optimizer, minibatch, settings, rate)?;
+            let rate = (self.rate)(self.planned_update(step, part, parts));
+            let stats = update_policy(learner.model, learner.optimizer, minibatch, settings, rate)?;
             if updates.made == 0 {
                 updates.first = stats;
                 let (found, bound) = (stats.mismatch.abs_max, self.rl.mismatch_bound);
@@ -272,17 +275,7 @@ impl StepPlan<'_> {
         ))
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn record(
-        &self,
-        (stage, step): (&str, u64),
-        groups: &[DrawnGroup],
-        updates: &Updates,
-        refills: u32,
-        rate: f64,
-        start: Instant,
-        phases: &Phases,
-    ) -> Record {
+    fn record(&self, step: u64, groups: &[DrawnGroup], updates: &Updates, account: &Account) -> Record {
         let all: Vec<&Scored> = groups.iter().flat_map(|g| &g.samples).collect();
         let share = |count: usize| count as f64 / all.len().max(1) as f64;
         let rewards: Vec<f64> =
@@ -298,7 +291,7 @@ impl StepPlan<'_> {
         let tokens = updates.metrics.tokens as f64;
         let per_update = |sum: f64| (updates.made > 0).then(|| sum / updates.made as f64);
         let per_token = |sum: f64| (tokens > 0.0).then(|| sum / tokens);
-        let mut record = Record::new(stage, Kind::Rl, step)
+        let mut record = Record::new(self.stage, Kind::Rl, step)
             .optional("reward/mean", reward.map(|r| r.mean))
             .optional("reward/std", reward.map(|r| r.std))
             .number("pass_rate", passed as f64 / judged.max(1) as f64)
@@ -306,12 +299,12 @@ impl StepPlan<'_> {
             .count("groups/with_variance", varied as u64)
             .count("groups/dropped", (groups.len() - used) as u64)
             .number("group_std", stds.iter().sum::<f64>() / stds.len().max(1) as f64)
-            .count("refills", u64::from(refills))
+            .count("refills", u64::from(account.refills))
             .count("faults", faults as u64)
             .number("truncated", share(all.iter().filter(|s| s.rollout.finish == Finish::Length).count()))
             .number("length/mean", lengths.iter().sum::<f64>() / lengths.len().max(1) as f64)
             .number("length/max", lengths.iter().copied().fold(0.0, f64::max))
-            .number("length/prompt", phases.prompt_tokens as f64 / groups.len().max(1) as f64)
+            .number("length/prompt", account.prompt_tokens as f64 / groups.len().max(1) as f64)
             .optional("entropy", per_token(updates.entropy_sum))
             .optional("kl", updates.metrics.kl())
             .optional("clip_fraction", (tokens > 0.0).then(|| updates.metrics.clip_fraction()))
@@ -319,7 +312,7 @@ impl StepPlan<'_> {
             .optional("ratio/max", (tokens > 0.0).then_some(updates.metrics.ratio_max))
             .optional("policy_loss", per_update(updates.loss))
             .optional("grad_norm", per_update(updates.grad_norm))
-            .number("lr", rate)
+            .number("lr", (self.rate)(self.planned_update(step, 0, 1)))
             .optional("mismatch/mean", (updates.made > 0).then(|| updates.first.mismatch.mean()))
             .optional("mismatch/max", (updates.made > 0).then_some(updates.first.mismatch.abs_max))
             .optional("mismatch/k3", (updates.made > 0).then(|| updates.first.mismatch.k3()));
@@ -332,15 +325,15 @@ impl StepPlan<'_> {
                 record = record.number(&format!("outcome/{outcome}"), share(count));
             }
         }
-        let rate = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
+        let per_s = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
         record
-            .count("tokens", phases.generated_tokens)
-            .optional("tokens_per_s/rollout", rate(phases.generated_tokens as f64, phases.rollout_s))
-            .optional("tokens_per_s/train", rate(updates.packed_tokens as f64, phases.train_s))
-            .number("seconds", start.elapsed().as_secs_f64())
-            .number("seconds/rollout", phases.rollout_s)
-            .number("seconds/verify", phases.waited_s)
-            .number("seconds/train", phases.train_s)
+            .count("tokens", account.generated_tokens)
+            .optional("tokens_per_s/rollout", per_s(account.generated_tokens as f64, account.rollout_s))
+            .optional("tokens_per_s/train", per_s(updates.packed_tokens as f64, account.train_s))
+            .number("seconds", account.step_s)
+            .number("seconds/rollout", account.rollout_s)
+            .number("seconds/verify", account.waited_s)
+            .number("seconds/train", account.train_s)
     }
 }
 
@@ -356,8 +349,11 @@ struct Updates {
     packed_tokens: usize,
 }
 
+/// Counts and seconds of a step.
 #[derive(Default)]
-struct Phases {
+struct Account {
+    refills: u32,
+    step_s: f64,
     rollout_s: f64,
     waited_s: f64,
     train_s: f64,

@@ -8,7 +8,7 @@ mod prepare;
 mod stage;
 pub mod summary;
 
-pub use prepare::{PrepareError, Prepared, load_tokenizer, sampling_params, verifiers};
+pub use prepare::{PrepareError, Prepared, eval_scorer, load_tokenizer, verifiers};
 
 use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::config::RunConfig;
@@ -51,6 +51,12 @@ pub enum RunError {
     /// The run's folder holds a run already.
     #[error("{} holds a run already; --resume goes on with it, another --out starts a new one", .0.display())]
     Exists(PathBuf),
+    /// There is no run to go on with.
+    #[error(
+        "{}: there is no run to go on with; --out names the folder of one, and without --resume a new run is started",
+        .0.display()
+    )]
+    NoRun(PathBuf),
     /// Another process is writing to the folder.
     #[error("{}: another process is running in this folder; wait for it, stop it, or choose another --out", .0.display())]
     Busy(PathBuf),
@@ -215,6 +221,9 @@ pub fn run(
         observer,
         interrupt,
     };
+    for message in run.prepared.unknown_text()? {
+        run.tell(Event::Message(&message));
+    }
     for index in 0..config.stages.len() {
         let stage = &config.stages[index];
         if options.stage.as_ref().is_some_and(|only| *only != stage.name) {
@@ -241,6 +250,9 @@ fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(
             }
             None => Ok(()),
         },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.resume => {
+            Err(RunError::NoRun(dir.to_path_buf()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             std::fs::create_dir_all(dir).map_err(io(dir))?;
             crate::durable::write_bytes(&path, text.as_bytes()).map_err(io(&path))

@@ -3,14 +3,14 @@
 //! Everything that can be wrong with the user's data is found here, before any training.
 
 use crate::config::{
-    ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, Sampling, TokenizerSource, Training, Work,
+    ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, TokenizerSource, Training, Work,
 };
 use crate::data::{DataError, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::scoring::{PromptedProblem, Scorer};
 use rlvr_model::config::ConfigError as ModelConfigError;
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
 use rlvr_model::{Model, ModelConfig, ModelError};
-use rlvr_rollouts::{RolloutError, Sampler, SamplerConfig, SamplingParams};
+use rlvr_rollouts::{RolloutError, Sampler, SamplerConfig};
 use rlvr_verdict::compose::RewardConfig;
 use rlvr_verdict::{Registry, Verifier, VerifierPool};
 use std::collections::BTreeMap;
@@ -18,6 +18,12 @@ use std::sync::Arc;
 
 /// Documents of each source that a tokenizer is trained on at most.
 const TOKENIZER_DOCUMENTS: u64 = 20_000;
+
+/// Sequences of an evaluation that are decoded together.
+const EVAL_SEQUENCES: usize = 128;
+
+/// Documents of each source that are looked through for text that the tokenizer does not know.
+const PROBED_DOCUMENTS: u64 = 1000;
 
 /// Why a run cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -92,17 +98,22 @@ pub fn load_tokenizer(
     })
 }
 
-/// The sampler's parameters: the model's ends of sequence stop a completion.
-pub fn sampling_params(sampling: &Sampling, model: &Model) -> SamplingParams {
-    SamplingParams {
-        temperature: sampling.temperature,
-        top_k: sampling.top_k,
-        top_p: sampling.top_p,
-        min_p: sampling.min_p,
-        max_tokens: sampling.max_tokens,
-        stop_ids: model.generation.eos_token_id.clone(),
-        ..SamplingParams::default()
-    }
+/// A scorer for an evaluation whose longest prompt has `longest_prompt` tokens.
+///
+/// # Errors
+/// When the sampler does not fit the model, or the system gives no threads.
+pub fn eval_scorer(
+    model: &ModelConfig,
+    tokenizer: &Arc<Tokenizer>,
+    verifiers: &BTreeMap<String, Arc<dyn Verifier>>,
+    eval: &Eval,
+    longest_prompt: usize,
+) -> Result<Scorer, PrepareError> {
+    let longest = (longest_prompt + eval.max_tokens).min(model.max_position_embeddings);
+    let sampler = Sampler::new(model, SamplerConfig::for_sequences(EVAL_SEQUENCES, longest))?;
+    let pool = VerifierPool::new(0, VerifierPool::HANG)?;
+    let reward = RewardConfig::default();
+    Ok(Scorer::new(sampler, tokenizer.clone(), verifiers.clone(), pool, reward, eval.max_fault_share))
 }
 
 /// Most tokens that a stage or an evaluation generates for a task set.
@@ -152,6 +163,51 @@ impl Prepared {
         Ok(Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, sources })
     }
 
+    /// What the tokenizer cannot write, a sentence for each task set and source that has such text: the model would read
+    /// `<unk>` in its place, in silence. Of a source the first thousand documents are looked through.
+    ///
+    /// # Errors
+    /// When a document cannot be read or written as ids.
+    pub fn unknown_text(&self) -> Result<Vec<String>, DataError> {
+        let mut found = Vec::new();
+        if self.tokenizer.unk_id().is_none() {
+            return Ok(found);
+        }
+        let mut tell = |what: String, all: usize, unknown: Vec<(String, String)>| {
+            if let Some((place, part)) = unknown.first() {
+                let count = unknown.len();
+                found.push(format!(
+                    "{what}: {count} of {all} have text that the tokenizer does not know, the first {place} with {part:?}; \
+                     the model reads <unk> in its place"
+                ));
+            }
+        };
+        for (name, tasks) in &self.tasks {
+            let mut unknown = Vec::new();
+            for task in tasks {
+                if let Some(part) = self.tokenizer.unknown(&task.prompt)? {
+                    unknown.push((task.problem.id.clone(), part.to_owned()));
+                }
+            }
+            tell(format!("prompts of `tasks.{name}`"), tasks.len(), unknown);
+        }
+        for (name, source) in &self.sources {
+            let (mut unknown, mut all) = (Vec::new(), 0);
+            for document in source.documents(PROBED_DOCUMENTS) {
+                let document = document?;
+                all += 1;
+                for text in [&document.prompt, &document.text] {
+                    if let Some(part) = self.tokenizer.unknown(text)? {
+                        unknown.push((format!("document {all}"), part.to_owned()));
+                        break;
+                    }
+                }
+            }
+            tell(format!("documents of `sources.{name}`"), all, unknown);
+        }
+        Ok(found)
+    }
+
     /// The model that stages without `from` start from.
     ///
     /// # Errors
@@ -197,31 +253,19 @@ impl Prepared {
         let longest = (longest + work.sampling.max_tokens).min(self.model_config.max_position_embeddings);
         let mut sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
         sizes.kv_pages = work.kv_pages.unwrap_or(sizes.kv_pages);
-        self.scorer(sizes, work.workers, self.reward.clone(), work.max_fault_share)
+        let sampler = Sampler::new(&self.model_config, sizes)?;
+        let pool = VerifierPool::new(work.workers, VerifierPool::HANG)?;
+        let (tokenizer, verifiers) = (self.tokenizer.clone(), self.verifiers.clone());
+        Ok(Scorer::new(sampler, tokenizer, verifiers, pool, self.reward.clone(), work.max_fault_share))
     }
 
-    pub(super) fn eval_scorer(&self, plan: &Eval, sequences: usize) -> Result<Scorer, PrepareError> {
-        let longest = plan.tasks.iter().map(|name| self.longest_prompt(name)).max().unwrap_or(1);
-        let longest = (longest + plan.max_tokens).min(self.model_config.max_position_embeddings);
-        let sizes = SamplerConfig::for_sequences(sequences, longest);
-        self.scorer(sizes, 0, RewardConfig::default(), 1.0)
+    pub(super) fn eval_scorer(&self, eval: &Eval) -> Result<Scorer, PrepareError> {
+        let longest = eval.tasks.iter().map(|name| self.longest_prompt(name)).max().unwrap_or(1);
+        eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, longest)
     }
 
     fn longest_prompt(&self, tasks: &str) -> usize {
         self.tasks.get(tasks).into_iter().flatten().map(|p| p.ids.len()).max().unwrap_or(1)
-    }
-
-    fn scorer(
-        &self,
-        sizes: SamplerConfig,
-        workers: usize,
-        reward: RewardConfig,
-        max_fault_share: f64,
-    ) -> Result<Scorer, PrepareError> {
-        let sampler = Sampler::new(&self.model_config, sizes)?;
-        let pool = VerifierPool::new(workers, VerifierPool::HANG)?;
-        let verifiers = self.verifiers.clone();
-        Ok(Scorer::new(sampler, self.tokenizer.clone(), verifiers, pool, reward, max_fault_share))
     }
 
     /// Longest sequence that a stage of the config can make, in tokens: prompts of its tasks and what is generated.

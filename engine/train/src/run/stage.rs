@@ -1,7 +1,7 @@
 //! One stage of a run: its steps, checkpoints and evaluations.
 
 use super::summary::StageSummary;
-use super::{Run, RunEnd, RunError, io, sampling_params};
+use super::{Run, RunEnd, RunError, io};
 use crate::checkpoint::Snapshot;
 use crate::config::{Eval, MidTrain, Rl, Stage, Work};
 use crate::data::{Mixture, MixtureState};
@@ -11,15 +11,17 @@ use crate::metrics::{Kind, Record};
 use crate::mid_train::mid_train_step;
 use crate::progress::Event;
 use crate::rl::order::{TaskCursor, TaskOrder};
-use crate::rl::step::{StepError, StepPlan};
-use crate::scoring::{Scorer, ScoringError};
+use crate::rl::step::{Learner, StepPlan};
+use crate::scoring::{Scorer, ScoringError, sampling_params};
 use crate::tensorboard::Events;
 use crate::update::Optimizer;
 use rlvr_model::Model;
 use rlvr_model::tensor::{change, floats};
 use rlvr_rollouts::RngKey;
+use rlvr_verdict::FaultCount;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -32,6 +34,8 @@ struct StageState {
     mixture: Option<MixtureState>,
     /// Where RL's prompts stand.
     cursor: Option<TaskCursor>,
+    /// How often RL's verifiers were asked and failed.
+    faults: BTreeMap<String, FaultCount>,
 }
 
 /// A stage under way.
@@ -192,15 +196,19 @@ impl Run<'_> {
         let params = sampling_params(&work.sampling, &going.model);
         let mut cursor = going.state.cursor.take().unwrap_or_default();
         let mut scorer = self.prepared.rl_scorer(work)?;
+        scorer.restore_faults(std::mem::take(&mut going.state.faults));
+        let updates = stage.updates();
         let plan = StepPlan {
+            stage: &stage.name,
             rl: work,
             micro_batch_tokens: training.micro_batch_tokens,
             tasks: &tasks,
             order: &order,
             params: &params,
+            key: RngKey { seed: self.config.seed, stage: going.index as u32, step: 0 },
+            rate: &|update| training.schedule.rate(training.learning_rate, update, updates),
         };
-        let (updates, mut short) = (stage.updates(), 0u64);
-        let rate = |update: u64| training.schedule.rate(training.learning_rate, update.min(updates), updates);
+        let mut short = 0u64;
         while going.done < steps {
             let step = going.done + 1;
             if work.kl.refresh > 0
@@ -210,27 +218,19 @@ impl Run<'_> {
             {
                 reference.params.assign(&going.model.params)?;
             }
-            let key = RngKey { seed: self.config.seed, stage: going.index as u32, step };
-            let before = cursor.clone();
-            let (reference, optimizer) = (going.reference.as_ref(), &mut going.optimizer);
-            // Ctrl-C waits for the step: no interrupt is given
-            let (at, stop) = ((stage.name.as_str(), step), None);
-            let made =
-                plan.run(at, key, &going.model, reference, optimizer, &mut scorer, &mut cursor, &rate, stop);
-            let done = match made {
-                Ok(done) => done,
-                Err(StepError::Scoring(ScoringError::Interrupted)) => {
-                    going.state.cursor = Some(before);
-                    self.save(going)?;
-                    return Ok(RunEnd::Interrupted);
-                }
-                Err(error) => {
-                    let source = Box::new(error);
-                    return Err(RunError::Step { stage: stage.name.clone(), step, source });
-                }
+            let mut learner = Learner {
+                model: &going.model,
+                reference: going.reference.as_ref(),
+                optimizer: &mut going.optimizer,
+                scorer: &mut scorer,
             };
+            let done = plan.run(step, &mut learner, &mut cursor).map_err(|error| {
+                let source = Box::new(error);
+                RunError::Step { stage: stage.name.clone(), step, source }
+            })?;
             going.done = step;
             going.state.cursor = Some(cursor.clone());
+            going.state.faults = scorer.faults();
             self.ledger.write(&stage.name, step, &done.rows)?;
             if let Some(message) = &done.message {
                 short += 1;
@@ -314,27 +314,17 @@ impl Run<'_> {
         plan: &Eval,
     ) -> Result<Option<Map<String, serde_json::Value>>, RunError> {
         let stage = going.stage;
-        let mut scorer: Scorer = self.prepared.eval_scorer(plan, EVAL_SEQUENCES)?;
+        let mut scorer: Scorer = self.prepared.eval_scorer(plan)?;
         let mut results = Map::new();
         for (i, taskset) in plan.tasks.iter().enumerate() {
             let problems = self.prepared.tasks(taskset);
-            let problems = &problems[..plan.limit.unwrap_or(problems.len()).min(problems.len())];
-            let samples = (problems.len() * plan.samples) as u64;
-            self.tell(Event::EvalStarted { stage: &stage.name, taskset, samples });
-            let sampling = plan.sampling();
             let key = RngKey {
                 seed: self.config.seed,
                 stage: EVAL_KEYS + (going.index * EVAL_SETS + i) as u32,
                 step: going.done,
             };
-            let set = EvalPlan {
-                taskset,
-                problems,
-                samples: plan.samples,
-                params: sampling_params(&sampling, &going.model),
-                stop: &plan.stop,
-                key,
-            };
+            let set = EvalPlan::new(taskset, &problems, plan, &going.model, key);
+            self.tell(Event::EvalStarted { stage: &stage.name, taskset, samples: set.total() });
             let mut told = |done| self.tell(Event::EvalProgress { done });
             let result = match evaluate(&going.model, &mut scorer, &set, Some(self.interrupt), &mut told) {
                 Ok(result) => result,
@@ -373,5 +363,3 @@ impl Run<'_> {
 const EVAL_KEYS: u32 = 2048;
 /// Task sets that a stage can evaluate with keys of their own; more share them.
 const EVAL_SETS: usize = 32;
-/// Sequences of an evaluation that are decoded together.
-const EVAL_SEQUENCES: usize = 128;
