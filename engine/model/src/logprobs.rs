@@ -119,7 +119,7 @@ pub fn token_logprobs(
                 gemm((vocab, width, rows), d_logits.t(), View::rows(&hidden, width), d_w, true);
             })?;
         }
-        grads.give(&hidden, d_hidden);
+        grads.give(hidden.node, d_hidden);
         Ok(())
     });
     Ok(TokenLogprobs { logprobs, entropies })

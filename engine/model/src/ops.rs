@@ -125,10 +125,10 @@ pub fn linear(tape: &Tape, params: &Params, weight: ParamId, x: &Var) -> Result<
 pub fn add(tape: &Tape, a: &Var, b: &Var) -> Result<Var> {
     let mut out = floats(&a.value)?.to_vec();
     elementwise::add_assign(&mut out, &floats(&b.value)?);
-    let inputs = (a.clone(), b.clone());
+    let (a_node, b_node) = (a.node, b.node);
     Ok(tape.record(tensor(out, a.value.shape())?, move |grad, grads| {
-        grads.give(&inputs.0, grad.clone());
-        grads.give(&inputs.1, grad);
+        grads.give(a_node, grad.clone());
+        grads.give(b_node, grad);
         Ok(())
     }))
 }
@@ -159,8 +159,8 @@ pub fn swiglu(tape: &Tape, gate: &Var, up: &Var) -> Result<Var> {
                 },
             );
         }
-        grads.give(&inputs.0, d_gate);
-        grads.give(&inputs.1, d_up);
+        grads.give(inputs.0.node, d_gate);
+        grads.give(inputs.1.node, d_up);
         Ok(())
     }))
 }
@@ -221,9 +221,9 @@ pub fn attention(
         let inputs = (&*inputs.0, &*inputs.1, &*inputs.2);
         let (d_q, d_k, d_v) =
             packed_attention::backward(shape.heads(), &batch, inputs, (&floats(&kept)?, &log_sums), &grad);
-        grads.give(&q, d_q);
-        grads.give(&k, d_k);
-        grads.give(&v, d_v);
+        grads.give(q.node, d_q);
+        grads.give(k.node, d_k);
+        grads.give(v.node, d_v);
         Ok(())
     }))
 }

@@ -14,8 +14,13 @@ use std::cell::RefCell;
 pub struct Var {
     /// The value.
     pub value: Tensor,
-    node: Option<usize>,
+    /// Where its gradient goes. An operation whose backward needs no value of an input keeps this alone, so that the value is freed.
+    pub(crate) node: Node,
 }
+
+/// An operation's place on its tape; none where no gradient is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node(Option<usize>);
 
 type Backward = Box<dyn FnOnce(Vec<f32>, &mut Gradients<'_>) -> Result<()>>;
 
@@ -42,12 +47,12 @@ impl Tape {
         value: Tensor,
         backward: impl FnOnce(Vec<f32>, &mut Gradients<'_>) -> Result<()> + 'static,
     ) -> Var {
-        let node = self.nodes.as_ref().map(|nodes| {
+        let place = self.nodes.as_ref().map(|nodes| {
             let mut nodes = nodes.borrow_mut();
             nodes.push(Box::new(backward));
             nodes.len() - 1
         });
-        Var { value, node }
+        Var { value, node: Node(place) }
     }
 
     /// Runs the tape backwards from `var`, whose gradient is `seed` (as long as the value), adding the parameters' gradients to `params`.
@@ -55,7 +60,7 @@ impl Tape {
     /// # Errors
     /// When an operation fails.
     pub fn backward(self, var: &Var, seed: Vec<f32>, params: &mut ParamGrads) -> Result<()> {
-        let (Some(nodes), Some(node)) = (self.nodes, var.node) else { return Ok(()) };
+        let (Some(nodes), Node(Some(node))) = (self.nodes, var.node) else { return Ok(()) };
         let mut nodes = nodes.into_inner();
         let mut grads = Gradients { by_node: (0..nodes.len()).map(|_| None).collect(), params };
         grads.by_node[node] = Some(seed);
@@ -76,9 +81,9 @@ pub(crate) struct Gradients<'a> {
 }
 
 impl Gradients<'_> {
-    /// Hands a gradient to `var`.
-    pub fn give(&mut self, var: &Var, grad: Vec<f32>) {
-        let Some(node) = var.node else { return };
+    /// Hands a gradient to the value of `node`.
+    pub fn give(&mut self, node: Node, grad: Vec<f32>) {
+        let Node(Some(node)) = node else { return };
         match &mut self.by_node[node] {
             Some(sum) => crate::kernels::elementwise::add_assign(sum, &grad),
             empty => *empty = Some(grad),
@@ -87,7 +92,7 @@ impl Gradients<'_> {
 
     /// Lets `write` put a gradient in place: it gets the buffer and whether to add to it (else it holds zeros).
     pub fn write(&mut self, var: &Var, write: impl FnOnce(&mut [f32], bool)) {
-        let Some(node) = var.node else { return };
+        let Node(Some(node)) = var.node else { return };
         match &mut self.by_node[node] {
             Some(sum) => write(sum, true),
             empty => {

@@ -191,7 +191,8 @@ impl Tokenizer {
         let Some(unk) = self.unk_id() else { return Ok(None) };
         let encoding = self.inner.encode(text, false).map_err(|error| failed("encoding a text", &error))?;
         let places = encoding.get_ids().iter().zip(encoding.get_offsets());
-        let parts = places.filter(|(id, _)| **id == unk).filter_map(|(_, (start, end))| text.get(*start..*end));
+        let parts =
+            places.filter(|(id, _)| **id == unk).filter_map(|(_, (start, end))| text.get(*start..*end));
         // spelled out, the token is itself
         Ok(parts.into_iter().find(|part| Some(*part) != self.special.get("unk_token").map(String::as_str)))
     }

@@ -10,6 +10,7 @@ pub mod eval;
 pub mod generators;
 pub mod interval;
 pub mod ledger;
+pub mod memory;
 pub mod metrics;
 pub mod mid_train;
 pub mod optimizer_file;

@@ -1,16 +1,17 @@
-//! A whole RL step: sampling, verification, advantages, update.
+//! A whole RL step (sampling, verification, advantages, update), and what becomes of faults in it and in an evaluation.
 
 use rlvr_model::tokenizer::Tokenizer;
 use rlvr_model::{Model, ModelConfig};
 use rlvr_rollouts::{RngKey, Sampler, SamplerConfig, SamplingParams};
 use rlvr_train::adamw::AdamWConfig;
 use rlvr_train::config::{RunConfig, Work};
+use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
 use rlvr_train::ledger::Row;
 use rlvr_train::rl::order::{TaskCursor, TaskOrder};
 use rlvr_train::rl::step::{Learner, StepDone, StepError, StepPlan};
-use rlvr_train::scoring::{PromptedProblem, Scorer};
+use rlvr_train::scoring::{PromptedProblem, Scorer, ScoringError};
 use rlvr_train::update::Optimizer;
-use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier, VerifierPool};
+use rlvr_verdict::{Completion, FaultCount, Problem, ProblemError, Verdict, Verifier, VerifierPool};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,13 +55,20 @@ sampling = { max_tokens = 20, temperature = 0.9 }
 learning_rate = 1e-3
 "#;
 
-/// A step of a random model, with a sampler of so many sequences and so many verifier threads.
-fn step(faulty: bool, sequences: usize, workers: usize, share: f64) -> (Result<StepDone, StepError>, Model) {
+/// A random model, what draws and judges its completions, and problems for it.
+struct Setting {
+    config: RunConfig,
+    model: Model,
+    scorer: Scorer,
+    problems: Vec<PromptedProblem>,
+}
+
+/// With a sampler of so many sequences, so many verifier threads, and this share of faults allowed.
+fn setting(faulty: bool, sequences: usize, workers: usize, share: f64) -> Setting {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.toml");
     std::fs::write(&path, CONFIG).unwrap();
     let config = RunConfig::load(&path, &[]).unwrap();
-    let Work::Rl(rl) = &config.stages[0].work else { panic!("an rl stage") };
     let tokenizer = Arc::new(Tokenizer::characters().unwrap());
     let shape: ModelConfig = config.model.config(tokenizer.vocab_size()).unwrap();
     let model = Model::random(shape, 5).unwrap();
@@ -68,24 +76,30 @@ fn step(faulty: bool, sequences: usize, workers: usize, share: f64) -> (Result<S
     let verifier: Arc<dyn Verifier> = Arc::new(EarlyVowel { faulty });
     let verifiers = BTreeMap::from([("early_vowel".to_owned(), verifier)]);
     let pool = VerifierPool::new(workers, VerifierPool::HANG).unwrap();
-    let mut scorer = Scorer::new(sampler, tokenizer.clone(), verifiers, pool, Default::default(), share);
+    let scorer = Scorer::new(sampler, tokenizer.clone(), verifiers, pool, Default::default(), share);
     let prompted = |i: usize| {
         let problem = Problem { id: i.to_string(), verifier: "early_vowel".into(), ..Problem::default() };
         let text = format!("prompt number {i}:");
         let ids = tokenizer.encode(&text).unwrap().into();
         PromptedProblem { problem: Arc::new(problem), prompt: text.into(), ids }
     };
-    let tasks = vec![(0..9).map(prompted).collect::<Vec<_>>()];
-    let params =
-        SamplingParams { temperature: 0.9, max_tokens: 20, stop_ids: vec![2], ..SamplingParams::default() };
-    let order = TaskOrder::new(1, vec![(1.0, 9)]);
+    Setting { config, model, scorer, problems: (0..9).map(prompted).collect() }
+}
+
+fn params() -> SamplingParams {
+    SamplingParams { temperature: 0.9, max_tokens: 20, stop_ids: vec![2], ..SamplingParams::default() }
+}
+
+fn step(faulty: bool, sequences: usize, workers: usize, share: f64) -> (Result<StepDone, StepError>, Model) {
+    let Setting { config, model, mut scorer, problems } = setting(faulty, sequences, workers, share);
+    let Work::Rl(rl) = &config.stages[0].work else { panic!("an rl stage") };
     let plan = StepPlan {
         stage: "rl",
         rl,
         micro_batch_tokens: 100,
-        tasks: &tasks,
-        order: &order,
-        params: &params,
+        tasks: &[problems],
+        order: &TaskOrder::new(1, vec![(1.0, 9)]),
+        params: &params(),
         key: RngKey { seed: 1, stage: 0, step: 0 },
         rate: &|_| 1e-3,
     };
@@ -94,6 +108,21 @@ fn step(faulty: bool, sequences: usize, workers: usize, share: f64) -> (Result<S
         Learner { model: &model, reference: None, optimizer: &mut optimizer, scorer: &mut scorer };
     let done = plan.run(1, &mut learner, &mut TaskCursor::default());
     (done, model)
+}
+
+/// An evaluation of all problems, and what the scorer has counted after it; it goes on from `before`.
+fn evaluation(
+    share: f64,
+    before: Option<BTreeMap<String, FaultCount>>,
+) -> (Result<EvalResult, ScoringError>, BTreeMap<String, FaultCount>) {
+    let Setting { model, mut scorer, problems, .. } = setting(true, 64, 2, share);
+    if let Some(counts) = before {
+        scorer.restore_faults(counts);
+    }
+    let key = RngKey { seed: 1, stage: 9, step: 0 };
+    let plan = EvalPlan { taskset: "t", problems: &problems, samples: 6, params: params(), stop: &[], key };
+    let result = evaluate(&model, &mut scorer, &plan, None, &mut |_| ());
+    (result, scorer.faults())
 }
 
 fn bits(model: &Model) -> Vec<u32> {
@@ -130,4 +159,29 @@ fn a_sample_whose_verifier_fails_leaves_its_group_and_too_many_of_them_stop_the_
     }
     let error = step(true, 64, 2, 0.01).0.err().expect("more faults than one in a hundred").to_string();
     assert!(error.contains("`early_vowel`") && error.contains("max_fault_share"), "{error}");
+}
+
+#[test]
+fn an_evaluation_counts_faults_apart_and_too_many_of_them_end_it() {
+    let (result, counts) = evaluation(1.0, None);
+    let result = result.unwrap();
+    let faults = result.scored.iter().filter(|s| s.verdict.score.is_none()).count();
+    assert!(faults > 1, "the model writes a Q now and then");
+    assert_eq!((result.faults, result.all.samples), (faults, 54 - faults));
+    assert_eq!(result.summary()["faults"], faults);
+    assert_eq!(counts["early_vowel"], FaultCount { samples: 54, faults: faults as u64 });
+    let error = evaluation(0.01, None).0.err().expect("more faults than one in a hundred").to_string();
+    assert!(error.contains("`early_vowel`") && error.contains("max_fault_share"), "{error}");
+}
+
+#[test]
+fn fault_counts_that_are_restored_go_on() {
+    let share = evaluation(1.0, None).1["early_vowel"];
+    let half = share.faults as f64 / share.samples as f64 / 2.0;
+    assert!(evaluation(half, None).0.is_err(), "twice the share that is allowed");
+    let many = FaultCount { samples: 10 * share.samples, faults: 0 };
+    let (result, counts) = evaluation(half, Some(BTreeMap::from([("early_vowel".to_owned(), many)])));
+    assert!(result.is_ok(), "few among all those of the run so far");
+    let sum = FaultCount { samples: many.samples + share.samples, faults: share.faults };
+    assert_eq!(counts["early_vowel"], sum);
 }

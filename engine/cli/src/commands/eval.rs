@@ -128,7 +128,8 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
 /// How a task set is evaluated: as the flags say, or else as the last stage of the config that evaluates it.
 fn settings(args: &Args, config: Option<&RunConfig>, name: &str, context: usize) -> Eval {
     let stages = config.into_iter().flat_map(|config| config.stages.iter().rev());
-    let stage = stages.filter_map(|stage| stage.eval.as_ref()).find(|eval| eval.tasks.iter().any(|n| n == name));
+    let stage =
+        stages.filter_map(|stage| stage.eval.as_ref()).find(|eval| eval.tasks.iter().any(|n| n == name));
     let stop = if args.stop.is_empty() { stage.map(|e| e.stop.clone()) } else { Some(args.stop.clone()) };
     Eval {
         tasks: vec![name.to_owned()],

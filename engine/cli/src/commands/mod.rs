@@ -50,7 +50,10 @@ pub fn say(line: impl fmt::Display) -> io::Result<()> {
 
 /// Parses a count that cannot be 0.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a whole number of 1 or more is right".to_owned())
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| "a whole number of 1 or more is right".to_owned())
 }
 
 /// Parses a sampling temperature.
@@ -61,5 +64,8 @@ pub fn temperature(text: &str) -> Result<f32, String> {
 
 /// Parses a share.
 pub fn share(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|s| (0.0..=1.0).contains(s)).ok_or_else(|| "a share in 0 to 1 is right".to_owned())
+    text.parse()
+        .ok()
+        .filter(|s| (0.0..=1.0).contains(s))
+        .ok_or_else(|| "a share in 0 to 1 is right".to_owned())
 }

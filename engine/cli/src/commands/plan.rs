@@ -5,6 +5,7 @@ use rlvr_model::{KvCache, Model};
 use rlvr_rollouts::SamplerConfig;
 use rlvr_train::adamw::AdamWConfig;
 use rlvr_train::config::{RunConfig, Stage, Work};
+use rlvr_train::memory;
 use rlvr_train::mid_train::{MicroBatch, mid_train_step};
 use rlvr_train::run::Prepared;
 use rlvr_train::update::Optimizer;
@@ -47,11 +48,17 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     for message in prepared.unknown_text().map_err(wrong)? {
         eprintln!("{message}");
     }
+    // the program itself, its data and tokenizer, which every stage has beside its model
+    let held = memory::held_bytes().unwrap_or(0) as f64;
     let model = prepared.initial_model().map_err(wrong)?;
     let parameters = model.config.parameters();
     let tokens_per_s = probe(&model)?;
-    let stages: Vec<Estimate> =
-        config.stages.iter().map(|stage| estimate(stage, &prepared, parameters, tokens_per_s)).collect();
+    let stages: Vec<Estimate> = (config.stages.iter())
+        .map(|stage| {
+            let estimate = estimate(stage, &prepared, parameters, tokens_per_s);
+            Estimate { bytes: held + estimate.bytes, ..estimate }
+        })
+        .collect();
     let tasks: Vec<(String, usize, usize)> = (config.tasks.keys())
         .map(|name| {
             let set = prepared.tasks(name);
@@ -136,18 +143,19 @@ fn estimate(stage: &Stage, prepared: &Prepared, parameters: usize, tokens_per_s:
     let micro = stage.training.micro_batch_tokens as f64;
     bytes += micro * activation_floats(config) * 4.0;
     let steps = stage.steps();
+    let mut cache_pages = stage.eval.as_ref().map_or(0, |eval| prepared.eval_sampler(eval).kv_pages);
     // a forward costs a third of a training step
     let (trained, drawn) = match &stage.work {
         Work::MidTrain(work) => (steps as f64 * work.batch_tokens as f64, 0.0),
         Work::Rl(rl) => {
             let longest = prepared.longest_sequence(&stage.work);
             let sizes = SamplerConfig::for_sequences(rl.max_sequences, longest);
-            let pages = rl.kv_pages.unwrap_or(sizes.kv_pages);
-            bytes += (pages * KvCache::bytes_per_page(config)) as f64;
+            cache_pages += rl.kv_pages.unwrap_or(sizes.kv_pages);
             let drawn = (rl.prompts_per_step * rl.samples_per_prompt * rl.sampling.max_tokens) as f64 / 2.0;
             (steps as f64 * drawn, steps as f64 * drawn)
         }
     };
+    bytes += (cache_pages * KvCache::bytes_per_page(config)) as f64;
     let evaluated = stage.eval.as_ref().map_or(0.0, |eval| {
         let problems = |name: &String| prepared.tasks(name).len().min(eval.limit.unwrap_or(usize::MAX));
         let samples: usize = eval.tasks.iter().map(problems).sum::<usize>() * eval.samples;
@@ -165,9 +173,11 @@ fn estimate(stage: &Stage, prepared: &Prepared, parameters: usize, tokens_per_s:
     }
 }
 
-/// Floats of activations that a token keeps until the backward, in all layers.
+/// Floats that a token holds when the backward begins: what every layer keeps (the stream and its normed copy, twice; queries,
+/// keys, values and what attention mixed of them; the MLP's three), the last norm's two, and the gradients under way in one layer.
 fn activation_floats(config: &rlvr_model::ModelConfig) -> f64 {
-    let heads = (config.num_attention_heads + config.num_key_value_heads) * config.head_dim * 2;
-    let layer = 6 * config.hidden_size + heads + 3 * config.intermediate_size;
-    (config.num_hidden_layers * layer + 3 * config.hidden_size) as f64
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let heads = 2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim;
+    let layer = 4 * hidden + heads + 3 * inner;
+    (config.num_hidden_layers * layer + 4 * hidden + 3 * inner) as f64
 }

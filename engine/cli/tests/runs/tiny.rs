@@ -168,7 +168,9 @@ pub fn came(run: &Path) -> Came {
     let mut summary: Value =
         serde_json::from_slice(&std::fs::read(run.join("summary.json")).unwrap()).unwrap();
     for stage in summary["stages"].as_array_mut().unwrap() {
-        stage.as_object_mut().unwrap().remove("seconds");
+        for measured in ["seconds", "peak_bytes"] {
+            stage.as_object_mut().unwrap().remove(measured);
+        }
     }
     Came { tensors, metrics, rows, summary }
 }

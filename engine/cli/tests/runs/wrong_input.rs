@@ -123,6 +123,32 @@ fn a_run_is_neither_started_over_nor_gone_on_with_under_another_config() {
 }
 
 #[test]
+fn nothing_is_gone_on_with_where_there_is_no_run() {
+    let folder = folder();
+    let before = files(folder.path());
+    let (code, _, stderr) = said(folder.path(), &["run", "tiny.toml", "--out", "mistyped", "--resume"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("mistyped: there is no run to go on with"), "{stderr}");
+    assert_eq!(files(folder.path()), before, "something was written");
+}
+
+#[test]
+fn text_that_the_tokenizer_does_not_know_is_told_with_its_place() {
+    let folder = folder();
+    let rows = [r#"{"prompt": "1+1?", "answer": 2}"#, r#"{"id": "b7", "prompt": "π+1?", "answer": "2"}"#];
+    std::fs::write(folder.path().join("rows.jsonl"), rows.join("\n")).unwrap();
+    std::fs::write(folder.path().join("text.jsonl"), "{\"text\": \"a\"}\n{\"text\": \"naïve\"}\n").unwrap();
+    let source = "sources.web={kind=\"jsonl\", path=\"text.jsonl\"}";
+    let args = ["plan", "tiny.toml", "--set", ROWS, "--set", source];
+    let (code, _, stderr) = said(folder.path(), &args);
+    assert_eq!(code, Some(0), "{stderr}");
+    for part in ["`tasks.math`: 1 of 2", "b7 with \"π\"", "`sources.web`: 1 of 2", "document 2 with \"ï\""]
+    {
+        assert!(stderr.contains(part), "no `{part}` in {stderr}");
+    }
+}
+
+#[test]
 fn a_checkpoint_that_was_altered_is_not_gone_on_from() {
     let folder = folder();
     let args = ["run", "tiny.toml", "--out", "out", "--stage", "base"];

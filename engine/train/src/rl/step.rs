@@ -143,16 +143,12 @@ impl StepPlan<'_> {
         account.train_s = training.elapsed().as_secs_f64();
         account.step_s = start.elapsed().as_secs_f64();
         let record = self.record(step, &groups, &updates, &account);
-        let rows =
-            groups.iter().enumerate().flat_map(|(i, g)| g.rows((self.stage, step), i, version as i64)).collect();
+        let rows = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(i, g)| g.rows((self.stage, step), i, version as i64))
+            .collect();
         Ok(StepDone { record, rows, message: self.message(&groups) })
-    }
-
-    /// The place of an update among the stage's planned ones, so that a step with fewer minibatches than planned, for its
-    /// groups were dropped, does not hold the schedule up. `part` of `parts` counts from 0.
-    fn planned_update(&self, step: u64, part: usize, parts: usize) -> u64 {
-        let planned = self.rl.optimizer_steps;
-        (step - 1) * planned as u64 + (part * planned / parts) as u64 + 1
     }
 
     /// Draws and judges one group for each prompt.
@@ -235,7 +231,7 @@ impl StepPlan<'_> {
             if minibatch.is_empty() {
                 continue;
             }
-            let rate = (self.rate)(self.planned_update(step, part, parts));
+            let rate = (self.rate)(planned_update(self.rl.optimizer_steps, step, part, parts));
             let stats = update_policy(learner.model, learner.optimizer, minibatch, settings, rate)?;
             if updates.made == 0 {
                 updates.first = stats;
@@ -312,7 +308,7 @@ impl StepPlan<'_> {
             .optional("ratio/max", (tokens > 0.0).then_some(updates.metrics.ratio_max))
             .optional("policy_loss", per_update(updates.loss))
             .optional("grad_norm", per_update(updates.grad_norm))
-            .number("lr", (self.rate)(self.planned_update(step, 0, 1)))
+            .number("lr", (self.rate)(planned_update(self.rl.optimizer_steps, step, 0, 1)))
             .optional("mismatch/mean", (updates.made > 0).then(|| updates.first.mismatch.mean()))
             .optional("mismatch/max", (updates.made > 0).then_some(updates.first.mismatch.abs_max))
             .optional("mismatch/k3", (updates.made > 0).then(|| updates.first.mismatch.k3()));
@@ -335,6 +331,12 @@ impl StepPlan<'_> {
             .number("seconds/verify", account.waited_s)
             .number("seconds/train", account.train_s)
     }
+}
+
+/// The place (from 1) of an update among the stage's planned ones, `planned` a step: the schedule goes by steps, and one with
+/// fewer minibatches than planned, for its groups were dropped, does not hold it up. `part` of `parts` counts from 0.
+fn planned_update(planned: usize, step: u64, part: usize, parts: usize) -> u64 {
+    (step - 1) * planned as u64 + (part * planned / parts) as u64 + 1
 }
 
 /// Sums over the updates of a step.
@@ -406,5 +408,21 @@ impl DrawnGroup {
                 ledger::Row { advantage, used: self.used && advantage.is_some(), ..row }
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::planned_update;
+
+    #[test]
+    fn a_schedule_goes_by_steps_however_many_minibatches_each_had() {
+        let whole: Vec<u64> =
+            (1..=3).flat_map(|s| (0..4).map(move |part| planned_update(4, s, part, 4))).collect();
+        assert_eq!(whole, (1..=12).collect::<Vec<_>>());
+        let halved: Vec<u64> =
+            (1..=3).flat_map(|s| (0..2).map(move |part| planned_update(4, s, part, 2))).collect();
+        assert_eq!(halved, [1, 3, 5, 7, 9, 11]);
+        assert_eq!(planned_update(4, 3, 0, 1), 9);
     }
 }

@@ -109,11 +109,15 @@ pub fn eval_scorer(
     eval: &Eval,
     longest_prompt: usize,
 ) -> Result<Scorer, PrepareError> {
-    let longest = (longest_prompt + eval.max_tokens).min(model.max_position_embeddings);
-    let sampler = Sampler::new(model, SamplerConfig::for_sequences(EVAL_SEQUENCES, longest))?;
+    let sampler = Sampler::new(model, eval_sampler(model, eval, longest_prompt))?;
     let pool = VerifierPool::new(0, VerifierPool::HANG)?;
     let reward = RewardConfig::default();
     Ok(Scorer::new(sampler, tokenizer.clone(), verifiers.clone(), pool, reward, eval.max_fault_share))
+}
+
+fn eval_sampler(model: &ModelConfig, eval: &Eval, longest_prompt: usize) -> SamplerConfig {
+    let longest = (longest_prompt + eval.max_tokens).min(model.max_position_embeddings);
+    SamplerConfig::for_sequences(EVAL_SEQUENCES, longest)
 }
 
 /// Most tokens that a stage or an evaluation generates for a task set.
@@ -260,8 +264,17 @@ impl Prepared {
     }
 
     pub(super) fn eval_scorer(&self, eval: &Eval) -> Result<Scorer, PrepareError> {
-        let longest = eval.tasks.iter().map(|name| self.longest_prompt(name)).max().unwrap_or(1);
+        let longest = self.longest_eval_prompt(eval);
         eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, longest)
+    }
+
+    /// The sizes of an evaluation's sampler.
+    pub fn eval_sampler(&self, eval: &Eval) -> SamplerConfig {
+        eval_sampler(&self.model_config, eval, self.longest_eval_prompt(eval))
+    }
+
+    fn longest_eval_prompt(&self, eval: &Eval) -> usize {
+        eval.tasks.iter().map(|name| self.longest_prompt(name)).max().unwrap_or(1)
     }
 
     fn longest_prompt(&self, tasks: &str) -> usize {

@@ -7,6 +7,7 @@ use crate::config::{Eval, MidTrain, Rl, Stage, Work};
 use crate::data::{Mixture, MixtureState};
 use crate::eval::{EvalPlan, evaluate};
 use crate::ledger::write_rows;
+use crate::memory;
 use crate::metrics::{Kind, Record};
 use crate::mid_train::mid_train_step;
 use crate::progress::Event;
@@ -62,6 +63,7 @@ impl Run<'_> {
         if done == Some(stage.steps()) && ended {
             return Ok(RunEnd::Done);
         }
+        memory::reset_peak();
         let mut going = self.open_stage(stage, index, done)?;
         let (steps, kind) = (stage.steps(), stage.kind());
         let (from, done) = (stage.from.as_deref(), going.done);
@@ -90,6 +92,7 @@ impl Run<'_> {
             from: stage.from.clone(),
             steps,
             seconds,
+            peak_bytes: memory::peak_bytes(),
             eval,
         });
         self.metrics.sync()?;

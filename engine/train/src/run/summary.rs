@@ -33,6 +33,9 @@ pub struct StageSummary {
     pub steps: u64,
     /// Seconds, evaluation included.
     pub seconds: f64,
+    /// Most bytes of physical memory held; none where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
     /// Results by task set.
     pub eval: Map<String, Value>,
 }

@@ -1,0 +1,43 @@
+//! The memory that the process holds and the most that it has held, for setting `rlvr plan`'s estimate beside what a run then used.
+//!
+//! Linux keeps the figures (`VmRSS`, `VmHWM`) and can be asked to start the second anew; elsewhere there are none.
+
+/// Starts the figure anew from what is held now.
+pub fn reset_peak() {
+    // without the right to it the peak of earlier stages stays in the figure, which is then too large
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most bytes of physical memory held since [`reset_peak`], or since the process began.
+pub fn peak_bytes() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// The bytes of physical memory held now.
+pub fn held_bytes() -> Option<u64> {
+    status("VmRSS:")
+}
+
+fn status(field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_follows_what_is_held_and_can_start_anew() {
+        const SIZE: usize = 200 << 20;
+        let before = peak_bytes().unwrap();
+        let held = std::hint::black_box(vec![1u8; SIZE]);
+        let with = peak_bytes().unwrap();
+        assert!(with >= before && with as usize >= SIZE, "{before} {with}");
+        drop(held);
+        reset_peak();
+        assert!(peak_bytes().unwrap() < with);
+    }
+}
