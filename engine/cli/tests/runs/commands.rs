@@ -70,10 +70,12 @@ fn an_evaluation_is_that_of_the_greedy_completions_and_repeats() {
 
     let sampled = [&args[..], &["--json"]].concat();
     assert_eq!(json_of(folder.path(), &sampled), json_of(folder.path(), &sampled));
-    let of_config =
-        ["eval", "tiny.toml", "--model", model, "--task-set", "facts", "--max-tokens", "8", "--json"];
-    let facts = json_of(folder.path(), &of_config);
-    assert_eq!((&facts["facts"]["n"], &facts["facts"]["samples"]), (&json!(8), &json!(64)));
+    // as the config's stages evaluate the set, with 2 samples, unless a flag says otherwise
+    let of_config = ["eval", "tiny.toml", "--model", model, "--task-set", "facts", "--json"];
+    for (flags, samples) in [(&[][..], 16), (&["--samples", "8", "--limit", "3"], 24)] {
+        let facts = json_of(folder.path(), &[&of_config[..], flags].concat());
+        assert_eq!(facts["facts"]["samples"], json!(samples));
+    }
 }
 
 #[test]
