@@ -28,7 +28,7 @@ mod scheduler;
 
 pub use error::RolloutError;
 pub use pages::{PageCopy, PagePool, PageTable, pages_for};
-pub use philox::{AddressError, Draw, RngKey};
+pub use philox::{AddressError, Draw, RngKey, SAMPLE_BITS, SEED_BITS};
 pub use request::{Finish, NoStopRule, Request, Rollout, StopRule};
 pub use sampler::{Sampler, SamplerConfig, Stats};
 pub use sampling::{Drawn, SamplingParams, Tail};

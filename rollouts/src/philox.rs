@@ -20,10 +20,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-const SEED_BITS: u32 = 44;
+/// A run's seed is below two to the power of this.
+pub const SEED_BITS: u32 = 44;
 const STAGE_BITS: u32 = 12;
 const STEP_BITS: u32 = 26;
-const SAMPLE_BITS: u32 = 14;
+/// The number of a prompt's samples is at most two to the power of this.
+pub const SAMPLE_BITS: u32 = 14;
 const ATTEMPT_BITS: u32 = 8;
 const POSITION_BITS: u32 = 24;
 

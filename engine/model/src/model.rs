@@ -20,6 +20,22 @@ pub enum ModelError {
     /// A Hugging Face folder cannot be read or written.
     #[error(transparent)]
     Folder(#[from] hf::HfError),
+    /// An id has no row in the embedding.
+    #[error("token id {id} is outside the vocabulary of {vocab_size}")]
+    Id {
+        /// The id.
+        id: u32,
+        /// Rows that there are.
+        vocab_size: usize,
+    },
+    /// More ids than the model has positions.
+    #[error("{tokens} tokens are more than the model's context of {context}")]
+    TooLong {
+        /// The ids.
+        tokens: usize,
+        /// `max_position_embeddings`.
+        context: usize,
+    },
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -174,8 +190,15 @@ impl Model {
     /// Log-probability of each id given those before it, at temperature 1; the first has none.
     ///
     /// # Errors
-    /// As for [`Model::forward`].
+    /// [`ModelError::Id`] and [`ModelError::TooLong`].
     pub fn logprobs(&self, ids: &[u32]) -> Result<Vec<Option<f32>>, ModelError> {
+        let (vocab_size, context) = (self.config.vocab_size, self.config.max_position_embeddings);
+        if let Some(id) = ids.iter().copied().find(|id| *id as usize >= vocab_size) {
+            return Err(ModelError::Id { id, vocab_size });
+        }
+        if ids.len() > context {
+            return Err(ModelError::TooLong { tokens: ids.len(), context });
+        }
         if ids.len() < 2 {
             return Ok(vec![None; ids.len()]);
         }

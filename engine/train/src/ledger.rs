@@ -20,7 +20,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::durable;
 use crate::timeline::{Timeline, UnknownStage};
@@ -95,7 +96,7 @@ pub struct Row {
     pub finish: String,
     /// The number of optimiser steps that the weights had seen in the stage when the sample was drawn.
     pub policy_version: i64,
-    /// The verifier's name.
+    /// The verifier whose verdict follows: the problem's own where a part of the reward is its score, else the first part's.
     pub verifier: String,
     /// The verdict's outcome, in snake_case.
     pub outcome: String,
@@ -105,6 +106,8 @@ pub struct Row {
     pub reason: String,
     /// The parts of the reward by name; in the file a JSON object. One that is not finite reads back as NaN.
     pub parts: Vec<(String, f32)>,
+    /// Each part's verdict where the reward has several; in the file a JSON object of `{verifier, outcome, score, reason}`.
+    pub verdicts: Vec<(String, PartVerdict)>,
     /// The reward; none for a fault.
     pub reward: Option<f32>,
     /// The advantage; none where the sample left its group.
@@ -117,6 +120,19 @@ pub struct Row {
     pub wall_s: f64,
     /// The time from the step's begin to the sample's last token, in seconds.
     pub sampled_s: f64,
+}
+
+/// What a verifier said of one part of the reward.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartVerdict {
+    /// The verifier's name.
+    pub verifier: String,
+    /// Its verdict's outcome, in snake_case.
+    pub outcome: String,
+    /// Its score; none for a fault.
+    pub score: Option<f32>,
+    /// Its reason.
+    pub reason: String,
 }
 
 impl Row {
@@ -225,6 +241,10 @@ fn to_batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         Arc::new(StringArray::from_iter_values(rows.iter().map(field)))
     };
     let parts = rows.iter().map(|row| parts_to_json(&row.parts));
+    let verdicts = rows.iter().map(|row| {
+        let named = row.verdicts.iter().map(|(name, verdict)| (name.clone(), json!(verdict)));
+        Value::Object(named.collect()).to_string()
+    });
     RecordBatch::try_from_iter_with_nullable([
         ("stage", text(|row| &row.stage), false),
         ("step", numbers::<Int64Array, _>(rows, |row| row.step), false),
@@ -245,6 +265,7 @@ fn to_batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         ("score", numbers::<Float32Array, _>(rows, |row| row.score), true),
         ("reason", text(|row| &row.reason), false),
         ("parts", Arc::new(StringArray::from_iter_values(parts)), false),
+        ("verdicts", Arc::new(StringArray::from_iter_values(verdicts)), false),
         ("reward", numbers::<Float32Array, _>(rows, |row| row.reward), true),
         ("advantage", numbers::<Float32Array, _>(rows, |row| row.advantage), true),
         ("used", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.used)))), false),
@@ -283,6 +304,15 @@ fn parts_from_json(text: &str) -> Result<Vec<(String, f32)>, String> {
     parts.into_iter().map(part).collect()
 }
 
+fn verdicts_from_json(text: &str) -> Result<Vec<(String, PartVerdict)>, String> {
+    let verdicts: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let read = |(name, value)| match serde_json::from_value(value) {
+        Ok(verdict) => Ok((name, verdict)),
+        Err(error) => Err(error.to_string()),
+    };
+    verdicts.into_iter().map(read).collect()
+}
+
 fn from_batch(path: &Path, batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), LedgerError> {
     let columns = Columns { path, batch };
     let texts = |name| columns.get::<StringArray>(name);
@@ -299,6 +329,7 @@ fn from_batch(path: &Path, batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(
     let (verifier, outcome, reason) = (texts("verifier")?, texts("outcome")?, texts("reason")?);
     let (score, reward) = (columns.get::<Float32Array>("score")?, columns.get::<Float32Array>("reward")?);
     let (advantage, parts) = (columns.get::<Float32Array>("advantage")?, texts("parts")?);
+    let verdicts = texts("verdicts")?;
     let (used, fuel) = (columns.get::<BooleanArray>("used")?, columns.get::<UInt64Array>("fuel")?);
     let (wall_s, sampled_s) = (seconds("wall_s")?, seconds("sampled_s")?);
     for i in 0..batch.num_rows() {
@@ -322,6 +353,8 @@ fn from_batch(path: &Path, batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(
             score: value_at(score, i),
             reason: reason.value(i).to_string(),
             parts: parts_from_json(parts.value(i)).map_err(|reason| columns.wrong("parts", reason))?,
+            verdicts: verdicts_from_json(verdicts.value(i))
+                .map_err(|reason| columns.wrong("verdicts", reason))?,
             reward: value_at(reward, i),
             advantage: value_at(advantage, i),
             used: used.value(i),

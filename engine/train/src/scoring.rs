@@ -48,8 +48,12 @@ pub struct Scored {
     pub rollout: Rollout,
     /// Its text, without the stop token; a stop string is kept.
     pub text: String,
-    /// The verdict of the problem's own verifier, or of the reward's first part.
+    /// The verdict of the problem's own verifier where a part of the reward is its score, else of the first part.
     pub verdict: Verdict,
+    /// The name of the verifier that gave it.
+    pub verifier: String,
+    /// Each part's verdict where the reward has several.
+    pub verdicts: Vec<(String, ledger::PartVerdict)>,
     /// The composed reward; none when a verifier failed.
     pub reward: Option<Reward>,
 }
@@ -79,11 +83,12 @@ impl Scored {
             logprobs: self.rollout.logprobs.clone(),
             finish: finish_name(self.rollout.finish).to_owned(),
             policy_version,
-            verifier: prompt.problem.verifier.clone(),
+            verifier: self.verifier.clone(),
             outcome: self.verdict.outcome.name().to_owned(),
             score: self.verdict.score,
             reason: self.verdict.reason.clone(),
             parts: self.reward.as_ref().map(|r| r.parts.clone()).unwrap_or_default(),
+            verdicts: self.verdicts.clone(),
             reward: self.reward.as_ref().map(|r| r.value),
             advantage: None,
             used: false,
@@ -91,6 +96,15 @@ impl Scored {
             wall_s: self.verdict.cost.wall,
             sampled_s: self.rollout.sampled_s,
         }
+    }
+}
+
+fn part_verdict(verifier: &str, verdict: &Verdict) -> ledger::PartVerdict {
+    ledger::PartVerdict {
+        verifier: verifier.to_owned(),
+        outcome: verdict.outcome.name().to_owned(),
+        score: verdict.score,
+        reason: verdict.reason.clone(),
     }
 }
 
@@ -293,13 +307,22 @@ impl Scorer {
         if let Some((name, counts)) = self.pool.over(self.max_fault_share) {
             return Err(ScoringError::Faults { name, counts, limit: self.max_fault_share, last: last_fault });
         }
+        let own = parts.iter().position(|part| part.verifier.is_none()).unwrap_or(0);
         let mut scored: Vec<Scored> = open
             .into_iter()
             .map(|(group, rollout, text, verdicts)| {
-                let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
-                let reward = self.reward.compose(&verdicts, rollout.ids.len());
-                let verdict = verdicts.into_iter().next().unwrap_or_else(|| Verdict::fault("no verdict"));
-                Scored { group, rollout, text, verdict, reward }
+                let name =
+                    |part: usize| parts[part].verifier.as_ref().unwrap_or(&prompts[group].problem.verifier);
+                let lost = || Verdict::fault("no verdict came back");
+                let mut all: Vec<Verdict> = verdicts.into_iter().map(|v| v.unwrap_or_else(lost)).collect();
+                let reward = self.reward.compose(&all, rollout.ids.len());
+                let several = if all.len() > 1 { &all[..] } else { &[] };
+                let verdicts = several
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| (parts[i].name.clone(), part_verdict(name(i), v)));
+                let (verdicts, verifier) = (verdicts.collect(), name(own).clone());
+                Scored { group, rollout, text, verdict: all.swap_remove(own), verifier, verdicts, reward }
             })
             .collect();
         scored.sort_by_key(|s| (s.group, s.rollout.sample));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use rlvr_train::ledger::{Ledger, LedgerError, Row, files, read};
+use rlvr_train::ledger::{Ledger, LedgerError, PartVerdict, Row, files, read};
 use rlvr_train::timeline::{Mark, Timeline};
 
 fn row(step: i64, sample: i32) -> Row {
@@ -32,6 +32,15 @@ fn row(step: i64, sample: i32) -> Row {
             ("correct".to_string(), f32::MIN_POSITIVE),
             ("a".into(), -1e30),
         ],
+        verdicts: vec![(
+            "z/format".to_string(),
+            PartVerdict {
+                verifier: "format".to_string(),
+                outcome: "fail".to_string(),
+                score: scored.then_some(0.1),
+                reason: "\"quoted\"".to_string(),
+            },
+        )],
         reward: scored.then_some(-2.5),
         advantage: (sample % 2 == 0).then_some(1.0e-45),
         used: sample % 2 == 0,

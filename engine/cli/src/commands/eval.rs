@@ -1,9 +1,7 @@
 //! `rlvr eval`: pass@1, pass@k and maj@k of a model on a task set, with confidence intervals.
 
 use super::run::interrupt;
-use super::{at_least_one, say, share, temperature, wrong};
-use rlvr_model::Model;
-use rlvr_model::tokenizer::Tokenizer;
+use super::{at_least_one, open_model, samples, say, seed, share, temperature, wrong};
 use rlvr_rollouts::RngKey;
 use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
@@ -33,7 +31,7 @@ pub struct Args {
     #[arg(long = "task-set", value_name = "NAME")]
     task_sets: Vec<String>,
     /// Samples of each problem [default: the config's, or 8]
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, value_parser = samples)]
     samples: Option<usize>,
     /// Logits are divided by it; 0 takes the likeliest token [default: the config's, or 1]
     #[arg(long, value_parser = temperature)]
@@ -57,7 +55,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "FIELD=COLUMN")]
     map: Vec<String>,
     /// Seed of the random numbers
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = seed())]
     seed: u64,
     /// Results as JSON
     #[arg(long)]
@@ -83,9 +81,8 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
             ));
         }
     };
-    let model = Model::load(&folder).map_err(wrong)?;
-    let tokenizer = Arc::new(Tokenizer::load(&folder).map_err(wrong)?);
-    tokenizer.check_fits(&model.config).map_err(wrong)?;
+    let (model, tokenizer) = open_model(&folder)?;
+    let tokenizer = Arc::new(tokenizer);
     let registry = verifiers();
     let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
         Some(config) => config.make_verifiers(&registry).map_err(wrong)?,
@@ -99,8 +96,13 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let mut all = Map::new();
     for (i, (name, set)) in task_sets(&args, config.as_ref())?.iter().enumerate() {
         let eval = settings(&args, config.as_ref(), name, context);
-        let checks =
-            TaskChecks { tokenizer: &tokenizer, verifiers: &made, context, max_tokens: eval.max_tokens };
+        let checks = TaskChecks {
+            tokenizer: &tokenizer,
+            verifiers: &made,
+            reward: &[],
+            context,
+            max_tokens: eval.max_tokens,
+        };
         let seed = config.as_ref().map_or(args.seed, |c| c.seed);
         let problems: Vec<PromptedProblem> = load_tasks(name, set, seed, &checks).map_err(wrong)?;
         let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1);

@@ -1,9 +1,8 @@
 //! `rlvr generate`: samples completions of a prompt; a single one streams as it is drawn.
 
-use super::{at_least_one, say, temperature, wrong};
-use rlvr_model::Model;
+use super::{at_least_one, open_model, samples, say, seed, temperature, wrong};
 use rlvr_model::chat::Message;
-use rlvr_model::tokenizer::{StreamDecoder, Tokenizer};
+use rlvr_model::tokenizer::StreamDecoder;
 use rlvr_rollouts::{Finish, Request, RngKey, Rollout, Sampler, SamplerConfig, SamplingParams, StopRule};
 use rlvr_train::scoring::StopStrings;
 use serde_json::json;
@@ -25,8 +24,8 @@ pub struct Args {
     #[arg(long)]
     chat: bool,
     /// Completions
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    samples: u32,
+    #[arg(long, default_value_t = 1, value_parser = samples)]
+    samples: usize,
     /// Most tokens of a completion
     #[arg(long, default_value_t = 256, value_parser = at_least_one)]
     max_tokens: usize,
@@ -46,7 +45,7 @@ pub struct Args {
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Vec<String>,
     /// Seed of the random numbers
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = seed())]
     seed: u64,
     /// One JSON object for each completion
     #[arg(long)]
@@ -77,9 +76,10 @@ fn show(text: &str) {
 
 /// Samples.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let model = Model::load(&args.model).map_err(wrong)?;
-    let tokenizer = Tokenizer::load(&args.model).map_err(wrong)?;
-    tokenizer.check_fits(&model.config).map_err(wrong)?;
+    let (model, tokenizer) = open_model(&args.model)?;
+    if let Some(part) = tokenizer.unknown(&args.prompt)? {
+        eprintln!("the tokenizer does not know {part:?}; the model reads <unk> in its place");
+    }
     let ids = match args.chat {
         false => tokenizer.encode_with_special(&args.prompt).map_err(wrong)?,
         true => {
@@ -91,7 +91,7 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let longest = (ids.len() + args.max_tokens).min(model.config.max_position_embeddings);
-    let sizes = SamplerConfig::for_sequences(args.samples.clamp(1, 128) as usize, longest);
+    let sizes = SamplerConfig::for_sequences(args.samples.min(128), longest);
     let mut sampler = Sampler::new(&model.config, sizes).map_err(wrong)?;
     let params = SamplingParams {
         temperature: args.temperature,
@@ -104,7 +104,7 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     };
     let stream = (args.samples == 1 && !args.json).then(|| Mutex::new(tokenizer.stream()));
     let watch = Watch { stop: StopStrings::new(&tokenizer, &args.stop), stream };
-    let request = Request { prompt: 0, attempt: 0, ids: ids.into(), samples: args.samples };
+    let request = Request { prompt: 0, attempt: 0, ids: ids.into(), samples: args.samples as u32 };
     let key = RngKey { seed: args.seed, stage: 4001, step: 0 };
     let mut done: Vec<Rollout> = Vec::new();
     let stats = sampler.generate(&model, &[request], &params, key, &watch, &mut |rollout| {

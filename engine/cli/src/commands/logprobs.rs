@@ -1,8 +1,6 @@
 //! `rlvr logprobs`: the log-probability of each token given those before it, for comparison with other engines.
 
-use super::{say, wrong};
-use rlvr_model::Model;
-use rlvr_model::tokenizer::Tokenizer;
+use super::{open_model, say, wrong};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,14 +28,10 @@ struct Input {
 
 /// Scores.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let model = Model::load(&args.model).map_err(wrong)?;
+    let (model, tokenizer) = open_model(&args.model)?;
     let ids = match (args.input.ids, args.input.text) {
         (Some(ids), _) => ids,
-        (None, text) => {
-            let tokenizer = Tokenizer::load(&args.model).map_err(wrong)?;
-            tokenizer.check_fits(&model.config).map_err(wrong)?;
-            tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?
-        }
+        (None, text) => tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?,
     };
     let logprobs = model.logprobs(&ids).map_err(wrong)?;
     say(serde_json::json!({ "ids": ids, "logprobs": logprobs }))?;

@@ -9,8 +9,13 @@ pub mod report;
 pub mod run;
 pub mod verify;
 
+use rlvr_model::Model;
+use rlvr_model::tokenizer::Tokenizer;
+use rlvr_rollouts::{SAMPLE_BITS, SEED_BITS};
+use rlvr_train::checkpoint::check_folder;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Wrong input: exit code 2.
@@ -39,8 +44,33 @@ pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", told_once(&error));
     if error.downcast_ref::<Wrong>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// The model and tokenizer of a Hugging Face folder; a checkpoint of a run is compared with its hashes first.
+///
+/// # Errors
+/// Wrong input: what cannot be read, was altered, or does not fit together.
+pub fn open_model(folder: &Path) -> anyhow::Result<(Model, Tokenizer)> {
+    check_folder(folder).map_err(wrong)?;
+    let model = Model::load(folder).map_err(wrong)?;
+    let tokenizer = Tokenizer::load(folder).map_err(wrong)?;
+    tokenizer.check_fits(&model.config).map_err(wrong)?;
+    Ok((model, tokenizer))
+}
+
+/// An error and its causes, but for those whose words the one above them already has.
+fn told_once(error: &anyhow::Error) -> String {
+    error.chain().map(|cause| cause.to_string()).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 /// Writes a line to stdout.
@@ -68,4 +98,15 @@ pub fn share(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|s| (0.0..=1.0).contains(s))
         .ok_or_else(|| "a share in 0 to 1 is right".to_owned())
+}
+
+/// Parses a number of samples of one prompt.
+pub fn samples(text: &str) -> Result<usize, String> {
+    let most = 1 << SAMPLE_BITS;
+    at_least_one(text).ok().filter(|count| *count <= most).ok_or_else(|| format!("1 to {most} is right"))
+}
+
+/// Parses a seed.
+pub fn seed() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(..1 << SEED_BITS)
 }

@@ -42,6 +42,7 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
         | RunError::Busy(_)
         | RunError::NoStage { .. }
         | RunError::NotRun { .. }
+        | RunError::OtherTasks { .. }
         | RunError::OtherConfig { .. } => wrong(error),
         RunError::Prepare(PrepareError::Threads(_)) => error.into(),
         RunError::Prepare(_) | RunError::Data(_) | RunError::Model(_) | RunError::Stages(_) => wrong(error),

@@ -109,6 +109,7 @@ fn row(stage: &str, step: i64, group: i64, sample: i32) -> Row {
         score: Some(if outcome == "pass" { 1.0 } else { 0.0 }),
         reason: format!("read {} after ####, wanted {}", group + 12, group + 12),
         parts: vec![("correct".to_owned(), 1.0), ("format".to_owned(), 0.1)],
+        verdicts: Vec::new(),
         reward: Some(if outcome == "pass" { 1.1 } else { 0.1 }),
         advantage: Some(0.5),
         used: sample != 3,

@@ -1,6 +1,7 @@
 //! What types cannot say of a config: numbers within their ranges, and names that lead somewhere.
 
 use rlvr_objective::InvalidSetting;
+use rlvr_rollouts::{SAMPLE_BITS, SEED_BITS};
 use rlvr_verdict::compose::RewardConfig;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -77,8 +78,9 @@ impl<'a> Check<'a, '_> {
         if let Some(Err(what)) = self.config.reward.as_ref().map(RewardConfig::check) {
             self.wrong(&["reward"], what);
         }
-        if self.config.seed > i64::MAX as u64 {
-            self.wrong(&["seed"], format!("is {}; at most {} is right", self.config.seed, i64::MAX));
+        if self.config.seed >> SEED_BITS != 0 {
+            let most = (1u64 << SEED_BITS) - 1;
+            self.wrong(&["seed"], format!("is {}; at most {most} is right", self.config.seed));
         }
     }
 
@@ -251,6 +253,11 @@ impl StageCheck<'_, '_, '_> {
             let what = format!("is {}; at most {most}, the step's prompts, is right", work.optimizer_steps);
             self.wrong("optimizer_steps", what);
         }
+        self.most_samples("samples_per_prompt", work.samples_per_prompt);
+        if work.sampling.temperature == 0.0 && work.samples_per_prompt > 1 {
+            let what = "is 0, so that all samples of a group are the same one and there is nothing to learn from; a number above 0 is right";
+            self.wrong("sampling.temperature", what);
+        }
         if work.drop_zero_variance && work.samples_per_prompt == 1 {
             let what = "is 1, and a group of one has no variance; 2 or more, or drop_zero_variance = false, is right";
             self.wrong("samples_per_prompt", what);
@@ -313,9 +320,17 @@ impl StageCheck<'_, '_, '_> {
             ("eval.limit", eval.limit.map_or(1, |limit| limit as u64)),
             ("eval.every", eval.every.unwrap_or(1)),
         ]);
+        self.most_samples("eval.samples", eval.samples);
         self.fault_share("eval.max_fault_share", eval.max_fault_share);
         self.temperature("eval.temperature", eval.temperature);
         self.max_tokens("eval", eval.max_tokens, &eval.stop);
+    }
+
+    fn most_samples(&mut self, key: &str, samples: usize) {
+        let most = 1 << SAMPLE_BITS;
+        if samples > most {
+            self.wrong(key, format!("is {samples}; at most {most} is right"));
+        }
     }
 
     fn fault_share(&mut self, key: &str, share: f64) {

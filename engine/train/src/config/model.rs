@@ -110,6 +110,13 @@ impl ModelSource {
                         "comes from the tokenizer; leave it out",
                     ));
                 }
+                if let Some(key) = ["dtype", "torch_dtype"].into_iter().find(|key| fields.contains_key(*key))
+                {
+                    return Err(wrong(
+                        &["model", "new", key],
+                        "has no effect: models are trained and stored in float32; leave it out",
+                    ));
+                }
                 ModelSource::New { fields, tokenizer: TokenizerSource::from_table(tokenizer, document)? }
             }
             (Some(_), Some(_), _) => {

@@ -29,6 +29,8 @@ pub struct TaskChecks<'a> {
     pub tokenizer: &'a Tokenizer,
     /// Every verifier that a row may name.
     pub verifiers: &'a BTreeMap<String, Arc<dyn Verifier>>,
+    /// Verifiers that score every row besides its own, by name.
+    pub reward: &'a [&'a str],
     /// Tokens that the model can see.
     pub context: usize,
     /// Tokens of the context that are kept for the completion.
@@ -136,22 +138,25 @@ impl<'a> Reading<'a> {
             let what = format!("`{}` is the id of {first} too; every problem needs its own", problem.id);
             return Err(RowError::field(&place, "id", what));
         }
-        let verifiers = self.checks.verifiers;
-        let verifier = verifiers.get(&problem.verifier).ok_or_else(|| {
-            let known = suggestion(&problem.verifier, verifiers.keys().map(String::as_str));
-            RowError::field(
-                &place,
-                "verifier",
-                format!("there is no verifier `{}`; {known}", problem.verifier),
-            )
-        })?;
-        verifier.check(&problem).map_err(|error| {
-            let what = format!("{}; {} (verifier `{}`)", error.problem, error.remedy, problem.verifier);
-            RowError::field(&place, &error.field, what)
-        })?;
+        for name in std::iter::once(&*problem.verifier).chain(self.checks.reward.iter().copied()) {
+            self.check(&place, name, &problem)?;
+        }
         let (prompt, ids) = self.prompt(&place, &problem)?;
         self.check_room(&place, ids.len())?;
         Ok(PromptedProblem { problem: Arc::new(problem), prompt: prompt.into(), ids: ids.into() })
+    }
+
+    /// Sees that a verifier can judge the problem.
+    fn check(&self, place: &Place, name: &str, problem: &Problem) -> Result<(), RowError> {
+        let verifiers = self.checks.verifiers;
+        let verifier = verifiers.get(name).ok_or_else(|| {
+            let known = suggestion(name, verifiers.keys().map(String::as_str));
+            RowError::field(place, "verifier", format!("there is no verifier `{name}`; {known}"))
+        })?;
+        verifier.check(problem).map_err(|error| {
+            let what = format!("{}; {} (verifier `{name}`)", error.problem, error.remedy);
+            RowError::field(place, &error.field, what)
+        })
     }
 
     /// What the model reads, as text and ids.

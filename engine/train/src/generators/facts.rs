@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::questions::Question;
-use super::{Documents, GeneratedTask, Tasks};
+use super::{Documents, GeneratedTask, Kind, Tasks, Wrong, known};
 use crate::data::Document;
 use crate::data::config::Split;
 use crate::data::keyed::{self, Draws};
@@ -15,28 +15,27 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(params: &Map<String, Value>, key: u64, split: Split) -> Result<Self, String> {
-        match params.keys().next() {
-            Some(name) => Err(format!("`facts` has no parameters, so no `{name}`")),
-            None => Ok(Self { split, key }),
-        }
-    }
-
-    fn question(&self, index: u64) -> Question {
-        Question::draw(self.split, &mut Draws::new(keyed::key(&[self.key, index])))
+    pub(super) fn new(params: &Map<String, Value>, key: u64, split: Split) -> Result<Self, Wrong> {
+        known(params, &[])?;
+        Ok(Self { split, key })
     }
 }
 
 impl Documents for Facts {
     fn document(&self, index: u64) -> Document {
-        let question = self.question(index);
+        let question = Question::draw(self.split, &mut Draws::new(keyed::key(&[self.key, index])));
         Document { prompt: question.prompt(), text: question.answer() }
     }
 }
 
 impl Tasks for Facts {
-    fn task(&self, index: u64) -> GeneratedTask {
-        let question = self.question(index);
+    fn kinds(&self) -> Vec<Kind> {
+        Question::relations().map(|name| Kind { name: name.to_owned(), weight: 1.0 }).collect()
+    }
+
+    fn task(&self, kind: usize, index: u64) -> GeneratedTask {
+        let mut draws = Draws::new(keyed::key(&[self.key, kind as u64, index]));
+        let question = Question::of_relation(kind, self.split, &mut draws);
         let fields = Map::from_iter([
             ("prompt".to_string(), question.prompt().into()),
             ("verifier".to_string(), "choice".into()),
@@ -44,6 +43,6 @@ impl Tasks for Facts {
             ("choices".to_string(), json!(question.choices)),
             ("tags".to_string(), json!(["facts", question.relation])),
         ]);
-        GeneratedTask { key: question.prompt(), fields }
+        GeneratedTask { key: question.key(), fields }
     }
 }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::problems::Drawn;
-use super::{GeneratedTask, Tasks};
+use super::{GeneratedTask, Kind, Tasks, Wrong, known, problems};
 use crate::data::config::Split;
 use crate::data::keyed::{self, Draws};
 
@@ -15,14 +15,20 @@ pub(super) struct MathTasks {
 }
 
 impl MathTasks {
-    pub(super) fn new(params: &Map<String, Value>, key: u64, split: Split) -> Result<Self, String> {
+    pub(super) fn new(params: &Map<String, Value>, key: u64, split: Split) -> Result<Self, Wrong> {
+        known(params, &problems::PARAMS)?;
         Ok(Self { problems: Drawn::new(params.clone(), split)?, key })
     }
 }
 
 impl Tasks for MathTasks {
-    fn task(&self, index: u64) -> GeneratedTask {
-        let problem = self.problems.problem(&mut Draws::new(keyed::key(&[self.key, index])));
+    fn kinds(&self) -> Vec<Kind> {
+        self.problems.kinds()
+    }
+
+    fn task(&self, kind: usize, index: u64) -> GeneratedTask {
+        let problem =
+            self.problems.of_kind(kind, &mut Draws::new(keyed::key(&[self.key, kind as u64, index])));
         let fields = Map::from_iter([
             ("prompt".to_string(), problem.prompt().into()),
             ("verifier".to_string(), "math".into()),

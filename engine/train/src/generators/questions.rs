@@ -1,7 +1,8 @@
 //! Questions of fact and of units with four choices: the tables, and how a question is drawn from them.
 //!
-//! The facts are the same on both sides of the split; what is held out is a question as it stands, with its wording,
-//! quantity, choices and their order, so that it can be answered by who knows the facts and not by who knows the line.
+//! The facts are the same on both sides of the split; what is held out is a question: a subject with a set of choices (for units
+//! a quantity with its choices), whatever its wording and the order of the choices. So it can be answered by who knows the
+//! facts and not by who knows the line.
 
 use super::side_of;
 use crate::data::config::Split;
@@ -113,6 +114,8 @@ const LETTERS: [char; 4] = ['A', 'B', 'C', 'D'];
 pub(super) struct Question {
     /// A relation's name, or `units`.
     pub relation: &'static str,
+    /// What is asked about, such as `France` or `3 hours in minutes`.
+    subject: String,
     /// The line that is asked.
     pub question: String,
     /// In order.
@@ -122,24 +125,41 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// A question of one side.
+    /// The names of all relations, `units` last.
+    pub(super) fn relations() -> impl Iterator<Item = &'static str> {
+        RELATIONS.iter().map(|relation| relation.name).chain(["units"])
+    }
+
+    /// A question of one side, of any relation.
     pub(super) fn draw(split: Split, draws: &mut Draws) -> Self {
+        let relation = draws.within(0, RELATIONS.len() as i64) as usize;
+        Self::of_relation(relation, split, draws)
+    }
+
+    /// A question of one side, of the relation of that index among [`relations`](Self::relations).
+    pub(super) fn of_relation(relation: usize, split: Split, draws: &mut Draws) -> Self {
         loop {
-            let question = Self::any(draws);
-            if side_of(&question.prompt()) == split {
+            let question = Self::any(relation, draws);
+            if side_of(&question.key()) == split {
                 return question;
             }
         }
     }
 
-    fn any(draws: &mut Draws) -> Self {
-        let which = draws.within(0, RELATIONS.len() as i64) as usize;
-        let (relation, question, right, wrong) = match RELATIONS.get(which) {
+    /// What is asked: the same for the same choices in another order and other words.
+    pub(super) fn key(&self) -> String {
+        let mut choices: Vec<&str> = self.choices.iter().map(String::as_str).collect();
+        choices.sort_unstable();
+        format!("{}: {}: {}", self.relation, self.subject, choices.join(", "))
+    }
+
+    fn any(relation: usize, draws: &mut Draws) -> Self {
+        let (relation, subject, question, right, wrong) = match RELATIONS.get(relation) {
             Some(relation) => {
                 let (subject, right) = *draws.pick(relation.pairs);
                 let question = draws.pick(&relation.phrasings).replace("{}", subject);
                 let wrong = relation.pairs.iter().map(|(_, answer)| answer.to_string());
-                (relation.name, question, right.to_string(), wrong.collect::<Vec<_>>())
+                (relation.name, subject.to_string(), question, right.to_string(), wrong.collect::<Vec<_>>())
             }
             None => {
                 let (many, one, factor) = *draws.pick(&UNITS);
@@ -147,8 +167,15 @@ impl Question {
                 let right = count * factor;
                 let wrong =
                     [right + factor, right - factor, right + count, right + 10, count + factor, right * 10];
-                let question = format!("How many {many} are {count} {one}?");
-                ("units", question, right.to_string(), wrong.map(|number| number.to_string()).to_vec())
+                let (subject, question) =
+                    (format!("{count} {one} in {many}"), format!("How many {many} are {count} {one}?"));
+                (
+                    "units",
+                    subject,
+                    question,
+                    right.to_string(),
+                    wrong.map(|number| number.to_string()).to_vec(),
+                )
             }
         };
         let mut choices = vec![right.clone()];
@@ -160,7 +187,7 @@ impl Question {
         }
         let place = draws.within(0, choices.len() as i64 - 1) as usize;
         choices.swap(0, place);
-        Self { relation, question, choices, letter: LETTERS[place] }
+        Self { relation, subject, question, choices, letter: LETTERS[place] }
     }
 
     /// The text up to where the answer starts.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::problems::Drawn;
 use super::questions::Question;
-use super::{Documents, take_share};
+use super::{Documents, Wrong, known, problems, take_share};
 use crate::data::Document;
 use crate::data::config::Split;
 use crate::data::keyed::{self, Draws};
@@ -52,13 +52,17 @@ const TIMES: [&str; 8] = [
 const THINGS: [&str; 8] = ["pens", "nuts", "figs", "eggs", "cups", "pins", "caps", "buns"];
 
 impl Web {
-    pub(super) fn new(params: &Map<String, Value>, key: u64) -> Result<Self, String> {
+    pub(super) fn new(params: &Map<String, Value>, key: u64) -> Result<Self, Wrong> {
+        known(params, &[&["answers", "solved", "sloppy"], &problems::PARAMS[..]].concat())?;
         let mut params = params.clone();
         let answers = take_share(&mut params, "answers", 0.2)?;
         let solved = take_share(&mut params, "solved", 0.05)?;
         let sloppy = take_share(&mut params, "sloppy", 0.0)?;
         if answers + solved > 1.0 {
-            return Err(format!("`answers` {answers} and `solved` {solved} are more than 1 together"));
+            return Err(Wrong::new(
+                "",
+                format!("gives `answers` {answers} and `solved` {solved}; 1 together at most is right"),
+            ));
         }
         Ok(Self { problems: Drawn::new(params, Split::Train)?, answers, solved, sloppy, key })
     }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::problems::Drawn;
-use super::{Documents, take_share};
+use super::{Documents, Wrong, known, problems, take_share};
 use crate::data::Document;
 use crate::data::config::Split;
 use crate::data::keyed::{self, Draws};
@@ -18,7 +18,8 @@ pub(super) struct WorkedMath {
 }
 
 impl WorkedMath {
-    pub(super) fn new(params: &Map<String, Value>, key: u64) -> Result<Self, String> {
+    pub(super) fn new(params: &Map<String, Value>, key: u64) -> Result<Self, Wrong> {
+        known(params, &[&["sloppy"], &problems::PARAMS[..]].concat())?;
         let mut params = params.clone();
         let sloppy = take_share(&mut params, "sloppy", 0.0)?;
         Ok(Self { problems: Drawn::new(params, Split::Train)?, sloppy, key })

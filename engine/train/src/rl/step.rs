@@ -324,6 +324,7 @@ impl StepPlan<'_> {
         let per_s = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
         record
             .count("tokens", account.generated_tokens)
+            .count("tokens/packed", updates.packed_tokens as u64)
             .optional("tokens_per_s/rollout", per_s(account.generated_tokens as f64, account.rollout_s))
             .optional("tokens_per_s/train", per_s(updates.packed_tokens as f64, account.train_s))
             .number("seconds", account.step_s)

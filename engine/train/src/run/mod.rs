@@ -21,6 +21,8 @@ use crate::tensorboard::EventsError;
 use crate::timeline::{Mark, Timeline, UnknownStage};
 use crate::update::UpdateError;
 use rlvr_model::ModelError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use summary::Summary;
@@ -67,6 +69,17 @@ pub enum RunError {
         path: PathBuf,
         /// The first line that differs.
         what: String,
+    },
+    /// The folder's run began with other problems.
+    #[error(
+        "{}: the problems of `tasks.{set}` have changed since the run was started; resume with those, or choose another --out",
+        path.display()
+    )]
+    OtherTasks {
+        /// The folder's fingerprints.
+        path: PathBuf,
+        /// The first task set that differs.
+        set: String,
     },
     /// No stage of the config has the name.
     #[error("--stage {name}: the config has no such stage; it has {known}")]
@@ -197,6 +210,7 @@ pub fn run(
     if lock.try_lock().is_err() {
         return Err(RunError::Busy(dir.to_path_buf()));
     }
+    check_tasks(dir, &prepared)?;
     let checkpoints = Checkpoints::new(dir);
     checkpoints.recover()?;
     for folder in [dir.clone(), dir.join("ledger"), dir.join("samples")] {
@@ -259,6 +273,34 @@ fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(
         }
         Err(error) => Err(io(&path)(error)),
     }
+}
+
+/// Writes the fingerprints of the task sets to `data.json`, or compares them with those that the run began with.
+fn check_tasks(dir: &Path, prepared: &Prepared) -> Result<(), RunError> {
+    let path = dir.join("data.json");
+    let now = prepared.task_fingerprints();
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let DataFile { tasks } = serde_json::from_slice(&bytes).map_err(|e| io(&path)(e.into()))?;
+            match now.iter().find(|(name, print)| tasks.get(*name) != Some(print)) {
+                Some((set, _)) => Err(RunError::OtherTasks { path, set: set.clone() }),
+                None => Ok(()),
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let text =
+                serde_json::to_vec_pretty(&DataFile { tasks: now }).map_err(|e| io(&path)(e.into()))?;
+            crate::durable::write_bytes(&path, &text).map_err(io(&path))
+        }
+        Err(error) => Err(io(&path)(error)),
+    }
+}
+
+/// The content of `data.json`.
+#[derive(Serialize, Deserialize)]
+struct DataFile {
+    /// Of each task set, a number for its contents.
+    tasks: BTreeMap<String, u64>,
 }
 
 /// The first pair of lines in which two configs differ; where the run goes and how many threads it has do not count.

@@ -2,9 +2,11 @@
 //!
 //! Everything that can be wrong with the user's data is found here, before any training.
 
+use crate::checkpoint::{CheckpointError, check_folder};
 use crate::config::{
     ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, TokenizerSource, Training, Work,
 };
+use crate::data::keyed;
 use crate::data::{DataError, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::scoring::{PromptedProblem, Scorer};
 use rlvr_model::config::ConfigError as ModelConfigError;
@@ -40,6 +42,9 @@ pub enum PrepareError {
     /// The tokenizer cannot be made, or does not fit the model.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The model's folder is a checkpoint that was altered.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The sampler cannot be made.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
@@ -133,15 +138,35 @@ fn completion_tokens(config: &RunConfig, tasks: &str) -> usize {
     config.stages.iter().map(|stage| of_rl(stage).max(of_eval(stage))).max().unwrap_or(0)
 }
 
+/// An error of the data with its place in the config, where it is one of the config.
+fn placed(config: &RunConfig, error: DataError) -> PrepareError {
+    match error {
+        DataError::Config { at, problem } => config.problem(&at, problem).into(),
+        other => other.into(),
+    }
+}
+
+/// Whether a stage rewards completions of a task set.
+fn rewarded(config: &RunConfig, tasks: &str) -> bool {
+    config.stages.iter().any(|stage| match &stage.work {
+        Work::Rl(rl) => rl.tasks.iter().any(|share| share.tasks == tasks),
+        Work::MidTrain(_) => false,
+    })
+}
+
 impl Prepared {
-    /// Prepares everything that the config's stages use.
+    /// Prepares everything that the config's stages use, and sees that each could start.
     ///
     /// # Errors
-    /// The first thing that is wrong, or all wrong rows of a task set.
+    /// The first thing that is wrong, with its place in the config where it is there, or all wrong rows of a task set.
     pub fn new(config: &RunConfig) -> Result<Self, PrepareError> {
+        let placed = |error| placed(config, error);
+        if let ModelSource::Folder(folder) = &config.model {
+            check_folder(folder)?;
+        }
         let mut sources = BTreeMap::new();
         for (name, source) in &config.sources {
-            sources.insert(name.clone(), Arc::new(Source::open(name, source, config.seed)?));
+            sources.insert(name.clone(), Arc::new(Source::open(name, source, config.seed).map_err(placed)?));
         }
         let tokenizer = Arc::new(load_tokenizer(&config.model, &sources)?);
         let mut model_config = config.model.config(tokenizer.vocab_size())?;
@@ -152,19 +177,57 @@ impl Prepared {
         }
         tokenizer.check_fits(&model_config)?;
         let verifiers = config.make_verifiers(&verifiers())?;
+        let reward = config.reward.clone().unwrap_or_default();
         let mut tasks = BTreeMap::new();
         for (name, set) in &config.tasks {
+            let parts = reward.parts.iter().filter(|_| rewarded(config, name));
             let checks = TaskChecks {
                 tokenizer: &tokenizer,
                 verifiers: &verifiers,
+                reward: &parts.filter_map(|part| part.verifier.as_deref()).collect::<Vec<_>>(),
                 context: model_config.max_position_embeddings,
                 max_tokens: completion_tokens(config, name),
             };
-            tasks.insert(name.clone(), load_tasks(name, set, config.seed, &checks)?);
+            tasks.insert(name.clone(), load_tasks(name, set, config.seed, &checks).map_err(placed)?);
         }
         let (model, seed) = (config.model.clone(), config.seed);
-        let reward = config.reward.clone().unwrap_or_default();
-        Ok(Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, sources })
+        let prepared = Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, sources };
+        prepared.check_stages(config)?;
+        Ok(prepared)
+    }
+
+    /// Sees that the data of every mid-training stage can be drawn and that every sampler holds its longest sequence.
+    fn check_stages(&self, config: &RunConfig) -> Result<(), PrepareError> {
+        for (index, stage) in config.stages.iter().enumerate() {
+            match &stage.work {
+                Work::MidTrain(work) => {
+                    let made = self.mixture(config, index, work, &stage.training, None);
+                    made.map_err(|error| placed(config, error))?;
+                }
+                Work::Rl(work) => {
+                    let (longest, pages) =
+                        (self.longest_sequence(&stage.work), self.rl_sampler(work).kv_pages);
+                    let needed = rlvr_rollouts::pages_for(longest);
+                    if pages < needed {
+                        let what = format!(
+                            "is {pages}, but the longest prompt with its completion, {longest} tokens, needs {needed}"
+                        );
+                        return Err(config.problem(&format!("stage.{}.kv_pages", stage.name), what).into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A number for the contents of each task set: ids, prompts as the model reads them, and what verifiers compare with.
+    pub fn task_fingerprints(&self) -> BTreeMap<String, u64> {
+        let print = |task: &PromptedProblem| {
+            let problem = serde_json::to_string(&*task.problem).unwrap_or_default();
+            keyed::of_text(&format!("{problem}\u{0}{}", task.prompt))
+        };
+        let of_set = |set: &Vec<PromptedProblem>| keyed::key(&set.iter().map(print).collect::<Vec<_>>());
+        self.tasks.iter().map(|(name, set)| (name.clone(), of_set(set))).collect()
     }
 
     /// What the tokenizer cannot write, a sentence for each task set and source that has such text: the model would read
@@ -252,11 +315,15 @@ impl Prepared {
         Ok(mixture)
     }
 
-    pub(super) fn rl_scorer(&self, work: &Rl) -> Result<Scorer, PrepareError> {
+    fn rl_sampler(&self, work: &Rl) -> SamplerConfig {
         let longest = work.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(1);
         let longest = (longest + work.sampling.max_tokens).min(self.model_config.max_position_embeddings);
-        let mut sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
-        sizes.kv_pages = work.kv_pages.unwrap_or(sizes.kv_pages);
+        let sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
+        SamplerConfig { kv_pages: work.kv_pages.unwrap_or(sizes.kv_pages), ..sizes }
+    }
+
+    pub(super) fn rl_scorer(&self, work: &Rl) -> Result<Scorer, PrepareError> {
+        let sizes = self.rl_sampler(work);
         let sampler = Sampler::new(&self.model_config, sizes)?;
         let pool = VerifierPool::new(work.workers, VerifierPool::HANG)?;
         let (tokenizer, verifiers) = (self.tokenizer.clone(), self.verifiers.clone());

@@ -37,6 +37,8 @@ struct StageState {
     cursor: Option<TaskCursor>,
     /// How often RL's verifiers were asked and failed.
     faults: BTreeMap<String, FaultCount>,
+    /// Seconds that the stage has taken up to here, over all sessions.
+    seconds: f64,
 }
 
 /// A stage under way.
@@ -51,6 +53,15 @@ struct Going<'a> {
     done: u64,
     events: Events,
     started: Instant,
+    /// Seconds of earlier sessions.
+    before_s: f64,
+}
+
+impl Going<'_> {
+    /// Seconds that the stage has taken, over all sessions.
+    fn seconds(&self) -> f64 {
+        self.before_s + self.started.elapsed().as_secs_f64()
+    }
 }
 
 impl Run<'_> {
@@ -85,7 +96,7 @@ impl Run<'_> {
                 None => return Ok(RunEnd::Interrupted),
             }
         }
-        let seconds = going.started.elapsed().as_secs_f64();
+        let seconds = going.seconds();
         self.summary.put(StageSummary {
             name: stage.name.clone(),
             kind: kind.into(),
@@ -150,7 +161,8 @@ impl Run<'_> {
         }
         let done = done.unwrap_or(0);
         let events = Events::open(self.dir, &stage.name, done + 1)?;
-        Ok(Going { stage, index, model, optimizer, reference, state, done, events, started })
+        let before_s = state.seconds;
+        Ok(Going { stage, index, model, optimizer, reference, state, done, events, started, before_s })
     }
 
     fn mid_train(&mut self, going: &mut Going<'_>, work: &MidTrain) -> Result<RunEnd, RunError> {
@@ -277,8 +289,10 @@ impl Run<'_> {
         Ok(if self.evaluate(going, plan)?.is_some() { RunEnd::Done } else { RunEnd::Interrupted })
     }
 
-    fn save(&mut self, going: &Going<'_>) -> Result<(), RunError> {
+    fn save(&mut self, going: &mut Going<'_>) -> Result<(), RunError> {
         self.metrics.sync()?;
+        going.state.seconds = going.seconds();
+        let going = &*going;
         let (model, stage) = (&going.model, going.stage);
         let held = match (&going.reference, &stage.work) {
             (Some(reference), Work::Rl(rl)) if rl.kl.refresh > 0 => reference

@@ -19,7 +19,7 @@ fn load_with(
     context: usize,
 ) -> Result<Vec<PromptedProblem>, DataError> {
     let verifiers = verifiers();
-    let checks = TaskChecks { tokenizer, verifiers: &verifiers, context, max_tokens: 20 };
+    let checks = TaskChecks { tokenizer, verifiers: &verifiers, reward: &[], context, max_tokens: 20 };
     load_tasks("t", &serde_json::from_value(config).unwrap(), 1, &checks)
 }
 

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::side_of;
+use super::{Kind, Wrong, side_of};
 use crate::data::Document;
 use crate::data::config::Split;
+use crate::data::error::suggestion;
 use crate::data::keyed::Draws;
 
 /// A problem with its solution.
@@ -58,6 +59,9 @@ impl MathProblem {
     }
 }
 
+/// The parameters of [`Problems`].
+pub(super) const PARAMS: [&str; 3] = ["families", "digits", "largest"];
+
 /// Which problems are drawn.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -88,57 +92,75 @@ const FAMILIES: [(&str, Family); 4] = [
 /// Problems of one side.
 pub(super) struct Drawn {
     problems: Problems,
-    families: Vec<Family>,
-    weights: Vec<f64>,
+    chosen: Vec<(Kind, Family)>,
     split: Split,
 }
 
 impl Drawn {
     /// Reads what is left of a generator's parameters.
-    pub(super) fn new(params: Map<String, Value>, split: Split) -> Result<Self, String> {
-        let problems: Problems =
-            serde_json::from_value(Value::Object(params)).map_err(|error| error.to_string())?;
+    pub(super) fn new(params: Map<String, Value>, split: Split) -> Result<Self, Wrong> {
+        let problems: Problems = serde_json::from_value(Value::Object(params))
+            .map_err(|error| Wrong::new("", format!("cannot be read: {error}")))?;
+        let wrong = |key: &str, what: String| Err(Wrong::new(key, what));
         if !(1..=9).contains(&problems.digits) {
-            return Err(format!("`digits` is {}; 1 to 9 is right", problems.digits));
+            return wrong("digits", format!("is {}; 1 to 9 is right", problems.digits));
         }
         if !(3..=9999).contains(&problems.largest) {
-            return Err(format!("`largest` is {}; 3 to 9999 is right", problems.largest));
+            return wrong("largest", format!("is {}; 3 to 9999 is right", problems.largest));
         }
-        let names = FAMILIES.map(|(name, _)| name).join(", ");
+        let names = FAMILIES.map(|(name, _)| name);
         for (name, weight) in &problems.families {
-            if !FAMILIES.iter().any(|(family, _)| family == name) {
-                return Err(format!("`families`: there is no family `{name}`; there are {names}"));
+            if !names.contains(&name.as_str()) {
+                let key = format!("families.{name}");
+                return wrong(&key, format!("is no family; {}", suggestion(name, names)));
             }
             if !(weight.is_finite() && *weight >= 0.0) {
-                return Err(format!("`families.{name}` is {weight}; a weight is 0 or more"));
+                let key = format!("families.{name}");
+                return wrong(&key, format!("is {weight}; a weight of 0 or more is right"));
             }
         }
         let weight_of = |name: &str| match problems.families.is_empty() {
             true => 1.0,
             false => problems.families.get(name).copied().unwrap_or(0.0),
         };
-        let chosen = FAMILIES.into_iter().filter(|(name, _)| weight_of(name) > 0.0);
-        let (weights, families): (Vec<f64>, Vec<Family>) =
-            chosen.map(|(name, family)| (weight_of(name), family)).unzip();
-        if families.is_empty() {
-            return Err(format!("`families` gives every family the weight 0; there are {names}"));
+        let chosen: Vec<(Kind, Family)> = (FAMILIES.into_iter())
+            .map(|(name, family)| (Kind { name: name.to_owned(), weight: weight_of(name) }, family))
+            .filter(|(kind, _)| kind.weight > 0.0)
+            .collect();
+        if chosen.is_empty() {
+            let all = names.join(", ");
+            return wrong("families", format!("gives every family the weight 0; there are {all}"));
         }
-        let drawn = Self { problems, families, weights, split };
-        for family in &drawn.families {
+        let drawn = Self { problems, chosen, split };
+        for (kind, family) in &drawn.chosen {
             let mut draws = Draws::new(0);
             let found = (0..10_000).any(|_| side_of(&family(&drawn.problems, &mut draws).key) == split);
             if !found {
-                return Err("a family has no problem on this side: raise `digits` or `largest`".to_string());
+                let what =
+                    format!("leaves `{}` no problem on this side: raise `digits` or `largest`", kind.name);
+                return wrong("", what);
             }
         }
         Ok(drawn)
     }
 
-    /// The next problem of this side.
+    /// The families, with their weights.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        self.chosen.iter().map(|(kind, _)| kind.clone()).collect()
+    }
+
+    /// The next problem of this side, of any family.
     pub(super) fn problem(&self, draws: &mut Draws) -> MathProblem {
-        let family = self.families[draws.weighted(&self.weights)];
+        let weights: Vec<f64> = self.chosen.iter().map(|(kind, _)| kind.weight).collect();
+        let family = draws.weighted(&weights);
+        self.of_kind(family, draws)
+    }
+
+    /// The next problem of this side, of the family of that index among [`kinds`](Self::kinds).
+    pub(super) fn of_kind(&self, kind: usize, draws: &mut Draws) -> MathProblem {
+        let (_, family) = &self.chosen[kind];
         loop {
-            // One in eight problems is held out, and `new` saw one of this side in each family.
+            // One in four problems is held out, and `new` saw one of this side in each family.
             let problem = family(&self.problems, draws);
             if side_of(&problem.key) == self.split {
                 return problem;
