@@ -53,7 +53,7 @@ pub(crate) enum Commas {
 
 /// The tokens of a text.
 pub(crate) fn tokens(text: &str, commas: Commas) -> Result<Vec<Token<'_>>, LimitError> {
-    let mut lexer = Lexer { text, at: 0, commas, environments: 0, out: Vec::with_capacity(16), spaced: false };
+    let mut lexer = Lexer { text, at: 0, commas, environments: 0, out: Vec::with_capacity(16), spaced: false, brackets: 0 };
     while lexer.at < text.len() {
         lexer.step()?;
         if lexer.out.len() > NODES {
@@ -70,6 +70,8 @@ struct Lexer<'a> {
     environments: usize,
     out: Vec<Token<'a>>,
     spaced: bool,
+    /// Open brackets, in which a comma separates.
+    brackets: usize,
 }
 
 /// Commands that only change the look.
@@ -96,6 +98,11 @@ const FONT: &[&str] = &[
 
 impl<'a> Lexer<'a> {
     fn push(&mut self, kind: Kind<'a>, length: usize) {
+        match kind {
+            Kind::Symbol('(' | '[' | '{') => self.brackets += 1,
+            Kind::Symbol(')' | ']' | '}') => self.brackets = self.brackets.saturating_sub(1),
+            _ => {}
+        }
         self.out.push(Token { kind, spaced: self.spaced, at: self.at });
         self.spaced = false;
         self.at += length;
@@ -197,6 +204,11 @@ impl<'a> Lexer<'a> {
             '⊂' | '⊆' => "subset",
             '∛' => "cbrt",
             '½' | '¼' | '¾' | '²' | '³' | '¹' => "",
+            c if word(c) => {
+                let rest = self.rest();
+                let end = rest.find(|c| !word(c)).unwrap_or(rest.len());
+                return self.push(Kind::Text(&rest[..end]), end);
+            }
             _ => return self.push(Kind::Symbol(symbol), length),
         };
         if !command.is_empty() {
@@ -228,7 +240,7 @@ impl<'a> Lexer<'a> {
         let mut text = Cow::Borrowed(&rest[..whole]);
         let grouped = (1..=3).contains(&whole) && bytes[0] != b'0';
         while grouped && self.commas == Commas::Thousands {
-            let Some(gap) = separator(&rest[at..]) else { break };
+            let Some(gap) = separator(&rest[at..]).filter(|gap| self.brackets == 0 || *gap > 1) else { break };
             if digits(at + gap) != 3 {
                 break;
             }
@@ -377,6 +389,11 @@ impl<'a> Lexer<'a> {
             _ => self.skip(length),
         }
     }
+}
+
+/// Whether a character is a letter of a script that mathematics takes no variables from.
+fn word(c: char) -> bool {
+    !c.is_ascii() && (c.is_alphabetic() || ('\u{900}'..='\u{97f}').contains(&c)) && !('α'..='ω').contains(&c) && !('Α'..='Ω').contains(&c)
 }
 
 /// Length of a separator of thousands at the start of a text.

@@ -42,6 +42,9 @@ pub enum LimitError {
     /// Over [`DEPTH`].
     #[error("it is nested deeper than {DEPTH} levels")]
     Depth,
+    /// A brace is not closed or not opened.
+    #[error("its braces do not match")]
+    Braces,
     /// Over [`NODES`].
     #[error("it has more than {NODES} parts")]
     Nodes,

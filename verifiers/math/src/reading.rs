@@ -25,6 +25,16 @@ impl fmt::Display for Reading {
     }
 }
 
+impl Reading {
+    /// A normal form, the same for `0.5` and `\frac12`: what majority votes count.
+    pub fn normal(&self) -> String {
+        match &self.expr {
+            Expr::Based(..) | Expr::Quantity(..) | Expr::Percent(_) => self.to_string(),
+            expr => crate::number::exact::value(expr).map_or_else(|| self.to_string(), |value| value.to_string()),
+        }
+    }
+}
+
 /// Reads an answer.
 ///
 /// # Errors
@@ -45,6 +55,9 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
         return Ok(Reading { expr, plain: inner.into(), text: inner.into() });
     }
     let tokens = tokens(inner, commas)?;
+    if !balanced(&tokens) {
+        return Err(LimitError::Braces);
+    }
     let plain = plain(&tokens);
     let expr = if let Some(words) = prose(inner, &tokens) {
         Expr::Text(words.into())
@@ -56,6 +69,22 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
         }
     };
     Ok(Reading { expr, plain: plain.into(), text: inner.into() })
+}
+
+/// Whether every group that opens closes.
+fn balanced(tokens: &[Token<'_>]) -> bool {
+    let mut depth = 0i64;
+    for token in tokens {
+        depth += match token.kind {
+            Kind::Open => 1,
+            Kind::Close => -1,
+            _ => 0,
+        };
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0
 }
 
 /// A short integer without any marks: most answers.
@@ -150,6 +179,10 @@ fn prose(text: &str, tokens: &[Token<'_>]) -> Option<String> {
         _ => false,
     };
     let neutral = |kind: &Kind<'_>| matches!(kind, Kind::Symbol('.' | '!' | '?' | '\'' | '"' | ':') | Kind::Open | Kind::Close);
+    let small = |kind: &Kind<'_>| matches!(kind, Kind::Letters("of" | "it" | "is" | "to" | "on" | "at" | "by" | "as" | "be" | "we" | "if" | "so" | "no" | "he" | "me" | "my" | "us"));
+    if tokens.iter().any(|t| t.spaced && small(&t.kind)) && tokens.len() < 200 && !tokens.iter().any(|t| matches!(t.kind, Kind::Text(_))) {
+        return Some(words::normal(&self::plain(tokens)));
+    }
     let count = tokens.iter().filter(|t| word(&t.kind)).count();
     if count == 0 {
         // scripts without Latin letters

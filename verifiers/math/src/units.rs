@@ -208,6 +208,9 @@ fn collect(tokens: &[Token<'_>], roman: bool, parts: &mut Vec<Part>, depth: usiz
                 }
                 parts.push(if lower == "per" { Part::Per } else { Part::Word((*word).to_owned()) });
             }
+            Kind::Text(content) if content.starts_with(|c: char| !c.is_ascii() && c.is_alphabetic()) => {
+                parts.push(Part::Word((*content).to_owned()));
+            }
             Kind::Text(content) if depth == 0 => {
                 let inner = self::tokens(content, Commas::Separate).ok()?;
                 let before = parts.len();
@@ -235,13 +238,6 @@ fn collect(tokens: &[Token<'_>], roman: bool, parts: &mut Vec<Part>, depth: usiz
             }
             Kind::Symbol('.') if roman || i + 1 == tokens.len() => {}
             Kind::Symbol('\'') if roman => {}
-            Kind::Symbol(c) if c.is_alphabetic() && lookup(&c.to_string()).is_some() => {
-                parts.push(Part::Word(c.to_string()));
-            }
-            Kind::Symbol(c) if !c.is_ascii() && c.is_alphabetic() => {
-                // nouns of other scripts are not taken apart
-                parts.push(Part::Word(c.to_string()));
-            }
             _ => break,
         }
         i += 1;
@@ -317,14 +313,15 @@ mod tests {
     use super::*;
 
     fn unit(text: &str) -> Option<Unit> {
-        let tokens = tokens(text, Commas::Separate).unwrap();
+        let text = format!(" {text}");
+        let tokens = tokens(&text, Commas::Separate).unwrap();
         read(&tokens).filter(|(_, used)| *used == tokens.len()).map(|(unit, _)| unit)
     }
 
     #[test]
     fn known_units_convert_and_nouns_compare_by_stem() {
         let compare = |a: &str, b: &str| unit(a).unwrap().compare(&unit(b).unwrap());
-        assert_eq!(compare("cm", "m"), Match::Factor(RBig::from_parts(1.into(), 100u8.into())));
+        assert_eq!(compare("cm", r"\text{m}"), Match::Factor(RBig::from_parts(1.into(), 100u8.into())));
         assert_eq!(compare(r"\text{ cm}^2", r"\mathrm{~cm}^{2}"), Match::Same);
         assert_eq!(compare(r"\mathrm{ft} / \mathrm{sec}", "feet per second"), Match::Same);
         assert_eq!(compare("apples", "apple"), Match::Same);

@@ -136,7 +136,7 @@ impl MathVerifier {
                 if finding.equal { Verdict::pass(reason) } else { Verdict::fail(reason) }
             }
         };
-        verdict.with_answer(shown)
+        verdict.with_answer(answer.normal())
     }
 }
 
@@ -152,6 +152,9 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
     let mut words = None;
     for rule in &settings.rules {
         let Some(mut found) = extract::extract(part, *rule) else { continue };
+        if let Some(number) = later(part, settings, &found) {
+            found = number;
+        }
         let mut answer = read(&found.text);
         if *rule == Rule::Phrase
             && matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }))
@@ -176,6 +179,14 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
         words.get_or_insert((found, answer));
     }
     words
+}
+
+/// The last number, where it stands after the last mathematics and both are looked for.
+fn later<'a>(part: &'a str, settings: &Settings, mathematics: &Extracted<'_>) -> Option<Extracted<'a>> {
+    if mathematics.rule != Rule::LastMath || !settings.rules.contains(&Rule::LastNumber) {
+        return None;
+    }
+    extract::extract(part, Rule::LastNumber).filter(|number| number.at > mathematics.at + mathematics.text.len())
 }
 
 /// Where the gold answer is a list: all boxes of a completion that has one for each element.

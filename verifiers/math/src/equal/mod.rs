@@ -412,7 +412,12 @@ impl Comparer<'_> {
             })
         };
         if self.policies.rename_variables {
-            return self.expressions(gold, &replaced(&a, &g), Question::Equal);
+            let (mut g, mut a) = (Vec::new(), Vec::new());
+            scalar::variables(gold, &mut g);
+            scalar::variables(answer, &mut a);
+            if g.len() == a.len() {
+                return self.expressions(gold, &replaced(&a, &g), Question::Equal);
+            }
         }
         let constant = |name: &str, expr: &Expr| {
             let stem = name.split('_').next().unwrap_or_default();

@@ -3,7 +3,7 @@
 //! so that no answer can be made to agree at them.
 
 use super::{Comparer, Finding};
-use crate::number::ball::{Ball, Stop};
+use crate::number::ball::{Ball, Sign, Stop};
 use crate::number::complex::{self, Complex};
 use crate::number::evaluate::{At, atom, value};
 use crate::number::modular::{self, Field};
@@ -62,6 +62,18 @@ pub(super) fn names(expr: &Expr, out: &mut Vec<String>) {
     }
 }
 
+/// The variables of an expression in order, those within calls as well.
+pub(super) fn variables(expr: &Expr, out: &mut Vec<String>) {
+    if let Expr::Variable(name) = expr
+        && !out.iter().any(|n| n == name.as_ref())
+    {
+        out.push(name.to_string());
+    }
+    for child in expr.children() {
+        variables(child, out);
+    }
+}
+
 fn contains_i(expr: &Expr) -> bool {
     expr.any(&|e| *e == Expr::Constant(Constant::I))
 }
@@ -106,7 +118,7 @@ impl Comparer<'_> {
             (_, super::Log::E) => &[false],
             (true, super::Log::Either) => &[true, false],
         };
-        let mut finding = Finding::no("no value to compare");
+        let mut finding = Finding::no("no value within the limits to compare");
         for log in logs {
             finding = self.sampled(gold, answer, question, *log, variables.is_empty(), rational == Some(true));
             if finding.equal {
@@ -169,7 +181,7 @@ impl Comparer<'_> {
         {
             return finding;
         }
-        if rational { Finding::yes("equal rational values") } else { Finding::no("no value to compare") }
+        if rational { Finding::yes("equal rational values") } else { Finding::no("no value within the limits to compare") }
     }
 
     /// Comparison at real points; none where fewer than two have values.
@@ -227,7 +239,7 @@ impl Comparer<'_> {
         Some(if confirmed >= 2.min(candidates.len()).min(points as usize) {
             Finding::yes(if points == 1 { "equal values to 60 digits" } else { "equal values at points to 60 digits" })
         } else {
-            Finding::no("no value to compare")
+            Finding::no("no value within the limits to compare")
         })
     }
 
@@ -265,8 +277,8 @@ impl Comparer<'_> {
             let y = value::<f64>(answer, &At::new(&coordinate, true)).ok()?;
             let product = x.mul(&y).ok()?;
             match product.sign() {
-                Ok(crate::number::ball::Sign::Positive) => Some(true),
-                Ok(crate::number::ball::Sign::Negative) => Some(false),
+                Ok(Sign::Positive) => Some(true),
+                Ok(Sign::Negative) => Some(false),
                 _ => None,
             }
         })
@@ -289,7 +301,8 @@ fn consistent<R: Real>(question: Question, first: Option<(&Ball<R>, &Ball<R>)>, 
 fn confirms<R: Real>(question: Question, first: Option<(&Ball<R>, &Ball<R>)>, (x, y): (&Ball<R>, &Ball<R>)) -> bool {
     match (question, first) {
         (Question::Equal, _) => x.agrees(y),
-        (Question::Proportional, None) => true,
+        // what is zero everywhere is a multiple of everything
+        (Question::Proportional, None) => [x, y].into_iter().all(|v| matches!(v.sign(), Ok(Sign::Negative | Sign::Positive))),
         (Question::Proportional, Some((x0, y0))) => match (x0.mul(y), y0.mul(x)) {
             (Ok(a), Ok(b)) => a.agrees(&b),
             _ => false,

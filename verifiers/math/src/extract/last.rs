@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 pub(super) static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?x) [-−]?\\?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:[.]\d+)?(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?
+        r"(?x) [-−]?(?:\\?[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:[.]\d+)?(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?
           | [-−]?[$]?\.\d+
           | [-−]?\\d?frac\{[^{}]{1,40}\}\{[^{}]{1,40}\}",
     )
@@ -39,8 +39,11 @@ pub(super) fn number(text: &str) -> Option<Extracted<'_>> {
     }
     // a piece of something longer is no number of its own
     let operator = |c: char| "+*^_{}\\×÷·!(<>".contains(c);
-    let joined = text[..start].trim_end().chars().next_back().is_some_and(|c| "+*/^_{\\×÷·".contains(c))
-        || text[end..].chars().next().is_some_and(|c| operator(c) && !text[end..].starts_with("\\)") && !text[end..].starts_with("\\]"))
+    let before = text[..start].trim_end();
+    let after = &text[end..];
+    let marks = ["**", "\\(", "\\)", "\\[", "\\]"];
+    let joined = before.ends_with(|c| "+*/^_{\\×÷·".contains(c)) && !marks.iter().any(|m| before.ends_with(m))
+        || after.starts_with(operator) && !marks.iter().any(|m| after.starts_with(m))
         || text[end..].starts_with(|c: char| c.is_ascii_alphabetic()) && !unit_follows(&text[end..]);
     if joined {
         return None;

@@ -65,6 +65,8 @@ pub struct Extracted<'a> {
     pub alternative: Option<&'a str>,
     /// Whether the text ends with the answer and nothing marks its end: if the text was cut off, so may be the answer.
     pub open_end: bool,
+    /// Where it is stated, in bytes.
+    pub at: usize,
 }
 
 /// The part of a completion in which an answer counts: after the last `</think>`, without marks of the end of a turn.
@@ -123,7 +125,8 @@ fn found<'a>(text: &'a str, rule: Rule, statement: Range<usize>, answer: Range<u
     Extracted {
         rule,
         text: Cow::Borrowed(&text[answer.clone()]),
-        alternative: hedge::alternative(text, statement),
+        alternative: hedge::alternative(text, statement.clone()),
+        at: statement.start,
         open_end: text[answer.end..].trim_end_matches([' ', '.', ',']).is_empty(),
     }
 }

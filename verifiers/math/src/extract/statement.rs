@@ -92,6 +92,10 @@ pub(super) fn within(text: &str) -> Option<&str> {
     const VERBS: [&str; 18] = [
         " is ", " are ", " equals ", " was ", " be ", " est ", " sont ", " est de ", " ist ", " beträgt ", " es ", " son ", "是", "为", "等于", " هو ", " هي ", " है ",
     ];
+    const NEGATIONS: [&str; 9] = ["not", "never", "cannot", "neither", "isn", "can", "doubt", "maybe", "perhaps"];
+    if text.split(|c: char| !c.is_alphabetic()).any(|w| NEGATIONS.iter().any(|n| w.eq_ignore_ascii_case(n))) {
+        return None;
+    }
     let verb = VERBS.iter().filter_map(|v| text.rfind(v).map(|at| at + v.len())).max();
     if let Some(at) = verb {
         let rest = text[at..].trim();
@@ -113,7 +117,8 @@ pub(super) fn whole(text: &str) -> Option<Extracted<'_>> {
     }
     let display = part.starts_with("$$") || part.starts_with("\\[") || part.contains("\\begin{");
     // "The answer is" alone has been left without one
-    if (part.contains('\n') && !display) || announces(part) {
+    let open_box = part.contains("\\boxed") || part.contains("\\fbox");
+    if (part.contains('\n') && !display) || announces(part) || open_box {
         return None;
     }
     Some(found(text, Rule::Whole, range.clone(), range))

@@ -88,30 +88,22 @@ impl<'a> Parser<'a> {
             _ => None,
         };
         if self.peek() == Some(&Kind::Command("frac")) {
+            // `\frac12` is one token of two digits
+            if let Some(Kind::Number(n)) = self.kind(1)
+                && n.len() == 2
+            {
+                let digits = n.parse::<u64>().ok()?;
+                return Some((digits / 10, digits % 10, 2));
+            }
             let mut at = 1;
             let mut parts = [0u64; 2];
             for part in &mut parts {
-                if self.kind(at) == Some(&Kind::Open) {
-                    *part = integer(self.kind(at + 1))?;
-                    if self.kind(at + 2) != Some(&Kind::Close) {
-                        return None;
-                    }
-                    at += 3;
-                } else {
-                    *part = integer(self.kind(at))?;
-                    at += 1;
+                let open = usize::from(self.kind(at) == Some(&Kind::Open));
+                *part = integer(self.kind(at + open))?;
+                if open == 1 && self.kind(at + 2) != Some(&Kind::Close) {
+                    return None;
                 }
-            }
-            // `\frac12` is one token of two digits
-            if self.kind(1) != Some(&Kind::Open) {
-                return match self.kind(1) {
-                    Some(Kind::Number(n)) if n.len() == 2 => {
-                        let digits = n.parse::<u64>().ok()?;
-                        Some((digits / 10, digits % 10, 2))
-                    }
-                    Some(Kind::Number(n)) if n.len() == 1 => Some((parts[0], parts[1], at)),
-                    _ => None,
-                };
+                at += 1 + 2 * open;
             }
             return Some((parts[0], parts[1], at));
         }

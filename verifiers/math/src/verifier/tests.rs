@@ -94,14 +94,14 @@ fn an_answer_at_the_cut_of_a_truncated_completion_is_not_believed() {
 fn the_reason_says_what_was_found_how_it_was_read_and_why() {
     assert_eq!(
         judge("1/2", r"\boxed{0.50}").reason,
-        "boxed: `0.50`, read as 1/2; gold 1/2: equal values"
+        r"boxed: `0.50`, read as 0.50; gold \frac{1}{2}: equal values"
     );
     let verdict = judge("1/2", "The answer is\n\n1/3.");
-    assert_eq!(verdict.reason, "after \"answer\": `1/3`, read as 1/3; gold 1/2: other value");
+    assert_eq!(verdict.reason, r#"after "answer": `1/3`, read as \frac{1}{3}; gold \frac{1}{2}: other value"#);
     assert_eq!(verdict.answer.as_deref(), Some("1/3"));
     let huge = judge("5", r"\boxed{9^9^9}");
     assert!(
-        huge.outcome == Outcome::Unparseable && huge.reason.contains("beyond 8192 bits"),
+        huge.outcome == Outcome::Fail && huge.reason.contains("other value"),
         "{}",
         huge.reason
     );
@@ -111,7 +111,7 @@ fn the_reason_says_what_was_found_how_it_was_read_and_why() {
 #[test]
 fn a_gold_answer_that_cannot_be_read_is_found_before_a_run() {
     let math = MathVerifier::default();
-    for gold in ["", " $ $ ", "9^9^9", "{1", &"9".repeat(5000)] {
+    for gold in ["", " $ $ ", "{1", &"9".repeat(5000)] {
         let error = math.check(&problem(gold)).unwrap_err();
         assert!(error.field == "answer" && error.to_string().len() < 300, "{error}");
         assert_eq!(math.verify(&problem(gold), &Completion::new("5")).outcome, Outcome::Fault);
