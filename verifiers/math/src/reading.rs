@@ -181,7 +181,7 @@ fn prose(text: &str, tokens: &[Token<'_>]) -> Option<String> {
     let neutral = |kind: &Kind<'_>| matches!(kind, Kind::Symbol('.' | '!' | '?' | '\'' | '"' | ':') | Kind::Open | Kind::Close);
     let small = |kind: &Kind<'_>| matches!(kind, Kind::Letters("of" | "it" | "is" | "to" | "on" | "at" | "by" | "as" | "be" | "we" | "if" | "so" | "no" | "he" | "me" | "my" | "us"));
     if tokens.iter().any(|t| t.spaced && small(&t.kind)) && tokens.len() < 200 && !tokens.iter().any(|t| matches!(t.kind, Kind::Text(_))) {
-        return Some(words::normal(&self::plain(tokens)));
+        return Some(words::normal(&plain(tokens)));
     }
     let count = tokens.iter().filter(|t| word(&t.kind)).count();
     if count == 0 {
@@ -195,9 +195,9 @@ fn prose(text: &str, tokens: &[Token<'_>]) -> Option<String> {
         return words_of(tokens);
     }
     // a sentence that has some mathematics in it
-    let plain = tokens.iter().filter(|t| matches!(&t.kind, Kind::Letters(run) if run.len() > 2 && !crate::parse::known(run))).count();
+    let bare = tokens.iter().filter(|t| matches!(&t.kind, Kind::Letters(run) if run.len() > 2 && !crate::parse::known(run))).count();
     let starts_with_value = matches!(tokens.first().map(|t| &t.kind), Some(Kind::Number(_) | Kind::Symbol(_) | Kind::Command(_)));
-    (plain >= 4 || plain >= 2 && !starts_with_value).then(|| words::normal(&self::plain(tokens)))
+    (bare >= 4 || bare >= 2 && !starts_with_value).then(|| words::normal(&plain(tokens)))
 }
 
 /// The tokens as words; a numeral, or one letter in brackets, is left to be read.

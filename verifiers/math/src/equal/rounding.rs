@@ -54,12 +54,15 @@ impl Comparer<'_> {
             (Some(g), Some(a)) if g.decimal.last >= a.decimal.last => (g, answer, true),
             (Some(_), Some(a)) => (a, gold, true),
         };
-        let gap = distance(other, &decimal.value)?;
+        let signed = distance(other, &decimal.value)?;
+        let gap = signed.abs();
+        // the decimal is nearer to zero
+        let below = signed == 0.0 || (signed > 0.0) == decimal.value.is_positive();
         let unit = 10f64.powi(i32::try_from(decimal.decimal.last).ok()?);
         let size = decimal.value.to_f64_fast().abs();
         let digits = decimal.decimal.significant;
         let rounded = digits >= least && gap <= 0.5 * unit * (1.0 + 1e-12);
-        let truncated = digits > least && gap < unit * (1.0 - 1e-12) && !both;
+        let truncated = digits > least && below && gap < unit * (1.0 - 1e-12) && !both;
         let noise = digits >= 14 && gap <= 1e-12 * size;
         let places = self.policies.decimals.is_some_and(|places| self.same_places(&decimal, other, places));
         if rounded || truncated || noise || places {

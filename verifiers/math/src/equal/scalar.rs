@@ -320,12 +320,12 @@ pub(super) fn approximate(expr: &Expr) -> Option<f64> {
     value::<f64>(expr, &At::new(&|_| None, true)).ok().map(|v| v.value)
 }
 
-/// The distance of a constant expression from a rational, as an f64, computed at high precision.
+/// The signed distance of a constant expression from a rational, as an f64, computed at high precision.
 pub(super) fn distance(expr: &Expr, from: &RBig) -> Option<f64> {
     if let Some(exact) = exact::value(expr) {
-        return Some((exact - from).to_f64_fast().abs());
+        return Some((exact - from).to_f64_fast());
     }
     let value = value::<Big>(expr, &At::new(&|_| None, true)).ok()?;
     let from = Ball::exact(from).ok()?;
-    Some(value.sub(&from).ok()?.size())
+    Some(value.sub(&from).ok()?.value.approx())
 }

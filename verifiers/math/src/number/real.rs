@@ -1,8 +1,9 @@
-//! Real numbers of two precisions behind one set of operations: f64 and 320 bits (dashu).
+//! Real numbers of two precisions behind one set of operations: f64 and 320 bits (astro-float). No operation of
+//! either panics; what has no value is not a number.
 
-use dashu_float::round::mode::HalfEven;
-use dashu_float::{ConstCache, Context, FBig};
-use dashu_int::IBig;
+use astro_float_num::{BigFloat, Consts, NAN, RoundingMode, Sign, Word};
+use dashu_base::BitTest;
+use dashu_int::UBig;
 use dashu_ratio::RBig;
 use std::cell::RefCell;
 
@@ -83,81 +84,129 @@ impl Real for f64 {
 
 /// Bits of a [`Big`].
 const PRECISION: usize = 320;
+/// Results are within a unit of the last bit or two, far inside [`Real::EPSILON`].
+const ROUND: RoundingMode = RoundingMode::None;
 
 /// A number of 320 bits.
 #[derive(Clone, Debug)]
-pub(crate) struct Big(FBig<HalfEven, 2>);
+pub(crate) struct Big(BigFloat);
 
 thread_local! {
-    /// Digits of pi and logarithms, computed once a thread.
-    static CONSTANTS: RefCell<ConstCache> = RefCell::new(ConstCache::new());
+    /// Digits of pi and logarithms, computed once a thread; none when memory is short.
+    static CONSTANTS: RefCell<Option<Consts>> = RefCell::new(Consts::new().ok());
 }
 
-const CONTEXT: Context<HalfEven> = Context::new(PRECISION);
+/// A result of functions that need constants.
+fn with_constants(work: impl FnOnce(&mut Consts) -> BigFloat) -> Big {
+    CONSTANTS.with_borrow_mut(|constants| Big(constants.as_mut().map_or(NAN, work)))
+}
 
-/// Applies an operation of the context; a result that is none (overflow) is taken for zero, and never met, because
-/// f64 has been finite at the same place.
-macro_rules! unary {
-    ($self:ident, $name:ident) => {
-        CONSTANTS.with_borrow_mut(|cache| match CONTEXT.$name($self.0.repr(), Some(cache)) {
-            Ok(value) => Big(value.value()),
-            Err(_) => Big(FBig::ZERO.with_precision(PRECISION).value()),
-        })
-    };
+/// A natural number, cut to what fits the precision.
+fn natural(n: &UBig) -> BigFloat {
+    let length = n.bit_len();
+    if length == 0 {
+        return BigFloat::new(PRECISION);
+    }
+    // the value is the mantissa as a fraction below 1 times 2^length
+    let width = PRECISION + 64;
+    let aligned = if length > width { n >> (length - width) } else { n << (width - length) };
+    let mut number = BigFloat::from_words(&aligned.as_words().iter().map(|w| *w as Word).collect::<Vec<_>>(), Sign::Pos, length as i32);
+    // never fails: the precision is far above the least
+    let _ = number.set_precision(PRECISION, ROUND);
+    number
 }
 
 impl Real for Big {
     const EPSILON: f64 = 1.0e-92;
     fn rational(value: &RBig) -> Self {
-        let big = |n: IBig| FBig::<HalfEven, 2>::from(n).with_precision(PRECISION).value();
-        if value.is_int() {
-            return Big(big(value.numerator().clone()));
+        let (sign, above) = value.numerator().clone().into_parts();
+        let mut number = natural(&above);
+        if !value.is_int() {
+            number = number.div(&natural(value.denominator()), PRECISION, ROUND);
         }
-        Big(big(value.numerator().clone()) / big(value.denominator().clone().into()))
+        Big(if sign == dashu_base::Sign::Negative { number.neg() } else { number })
     }
     fn pi() -> Self {
-        CONSTANTS.with_borrow_mut(|cache| Big(CONTEXT.pi::<2>(Some(cache)).value()))
+        with_constants(|c| c.pi(PRECISION, ROUND))
     }
     fn add(&self, other: &Self) -> Self {
-        Big(&self.0 + &other.0)
+        Big(self.0.add(&other.0, PRECISION, ROUND))
     }
     fn sub(&self, other: &Self) -> Self {
-        Big(&self.0 - &other.0)
+        Big(self.0.sub(&other.0, PRECISION, ROUND))
     }
     fn mul(&self, other: &Self) -> Self {
-        Big(&self.0 * &other.0)
+        Big(self.0.mul(&other.0, PRECISION, ROUND))
     }
     fn div(&self, other: &Self) -> Self {
-        Big(&self.0 / &other.0)
+        Big(self.0.div(&other.0, PRECISION, ROUND))
     }
     fn neg(&self) -> Self {
-        Big(-self.0.clone())
+        Big(self.0.neg())
     }
     fn sqrt(&self) -> Self {
-        Big(self.0.sqrt())
+        Big(self.0.sqrt(PRECISION, ROUND))
     }
     fn root(&self, index: u32) -> Self {
-        Big(self.0.nth_root(index as usize))
+        if index == 3 {
+            return Big(self.0.cbrt(PRECISION, ROUND));
+        }
+        Real::exp(&Real::div(&Real::ln(self), &Big(BigFloat::from_u32(index, PRECISION))))
     }
     fn exp(&self) -> Self {
-        unary!(self, exp)
+        with_constants(|c| self.0.exp(PRECISION, ROUND, c))
     }
     fn ln(&self) -> Self {
-        unary!(self, ln)
+        with_constants(|c| self.0.ln(PRECISION, ROUND, c))
     }
     fn sin(&self) -> Self {
-        unary!(self, sin)
+        with_constants(|c| self.0.sin(PRECISION, ROUND, c))
     }
     fn cos(&self) -> Self {
-        unary!(self, cos)
+        with_constants(|c| self.0.cos(PRECISION, ROUND, c))
     }
     fn atan(&self) -> Self {
-        unary!(self, atan)
+        with_constants(|c| self.0.atan(PRECISION, ROUND, c))
     }
     fn floor(&self) -> Self {
         Big(self.0.floor())
     }
     fn approx(&self) -> f64 {
-        self.0.to_f64().value()
+        let Some((mantissa, _, sign, exponent, _)) = self.0.as_raw_parts() else { return f64::NAN };
+        let top = mantissa.last().map_or(0.0, |word| *word as f64);
+        let size = top * 2f64.powi(-64) * 2f64.powi(exponent.clamp(-1074, 1100));
+        if sign == Sign::Neg { -size } else { size }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_precisions_agree_on_rationals_and_functions() {
+        for (a, b) in [(1i64, 3i64), (-22, 7), (1_000_000_007, 2), (5, 1), (1, 1_000_000_007), (0, 1)] {
+            let value = RBig::from(a) / RBig::from(b);
+            let (near, big) = (f64::rational(&value), Big::rational(&value));
+            let close = |x: f64, y: &Big| (x - y.approx()).abs() <= 1e-14 * x.abs().max(1e-300);
+            assert!(close(near, &big), "{a}/{b}: {near} {}", big.approx());
+            assert!((Real::sin(&near) - Real::sin(&big).approx()).abs() < 1e-9);
+            assert!(close(Real::atan(&near), &Real::atan(&big)));
+            if near > 0.0 {
+                assert!(close(Real::sqrt(&near), &Real::sqrt(&big)) && close(near.cbrt(), &Real::root(&big, 3)));
+                assert!((Real::ln(&near) - Real::ln(&big).approx()).abs() < 1e-12);
+            }
+        }
+        assert_eq!(Big::pi().approx(), std::f64::consts::PI);
+    }
+
+    #[test]
+    fn a_big_number_has_the_digits_of_its_name() {
+        // Hermite's near-integer: e^(pi sqrt 163) is 7.5e-13 below a whole number (OEIS A060295)
+        let root = Real::sqrt(&Big::rational(&RBig::from(163)));
+        let value = Real::exp(&Real::mul(&Big::pi(), &root));
+        let whole = Big::rational(&RBig::from(262_537_412_640_768_744u64));
+        let gap = Real::sub(&whole, &value).approx();
+        assert!((gap - 7.499_274_028_018e-13).abs() < 1e-24, "{gap}");
     }
 }
