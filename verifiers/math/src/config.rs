@@ -37,6 +37,8 @@ struct RowFields {
     #[serde(default = "yes")]
     strict: bool,
     #[serde(default)]
+    allow_set_relation_comp: bool,
+    #[serde(default)]
     strings: Vec<String>,
 }
 
@@ -99,6 +101,7 @@ impl MathConfig {
             settings.policies.decimals = Some(places);
         }
         settings.policies.rename_variables = !fields.strict;
+        settings.policies.inequality_for_set = fields.allow_set_relation_comp;
         Ok(settings)
     }
 }

@@ -92,7 +92,7 @@ const TEXT: &[&str] = &[
 
 /// Commands whose argument is set in another font.
 const FONT: &[&str] = &[
-    "mathbf", "boldsymbol", "mathit", "bm", "mathnormal", "boxed", "fbox", "underline", "cancel", "color",
+    "mathbf", "boldsymbol", "mathit", "bm", "mathnormal", "boxed", "fbox", "underline", "color",
     "textcolor", "mathopen", "mathclose", "mathrel", "mathbin", "mathord", "smash",
 ];
 
@@ -249,7 +249,7 @@ impl<'a> Lexer<'a> {
         }
         let decimal_comma = self.commas == Commas::Decimal && bytes.get(at) == Some(&b',');
         let point = (bytes.get(at) == Some(&b'.') || decimal_comma)
-            && (digits(at + 1) > 0 || rest[at + 1..].starts_with("\\overline") || rest[at + 1..].starts_with("\\bar"));
+            && (digits(at + 1) > 0 || ["\\overline", "\\bar", "\\dot"].iter().any(|c| rest[at + 1..].starts_with(c)));
         if point {
             let fraction = digits(at + 1);
             text.to_mut().push('.');
@@ -339,8 +339,8 @@ impl<'a> Lexer<'a> {
             "colon" => return self.symbol(':', after),
             "lbrace" => return self.symbol('{', after),
             "rbrace" => return self.symbol('}', after),
-            "lparen" => return self.symbol('(', after),
-            "rparen" => return self.symbol(')', after),
+            "lparen" | "langle" => return self.symbol('(', after),
+            "rparen" | "rangle" => return self.symbol(')', after),
             "lbrack" => return self.symbol('[', after),
             "rbrack" => return self.symbol(']', after),
             "vert" | "lvert" | "rvert" | "mid" => return self.symbol('|', after),
@@ -398,8 +398,8 @@ fn word(c: char) -> bool {
 
 /// Length of a separator of thousands at the start of a text.
 fn separator(text: &str) -> Option<usize> {
-    const SEPARATORS: [&str; 10] =
-        [",\\!\\,", ",\\!", "{,}", "\\,", "\\!", "\\ ", ",", "~", " ", "\u{a0}"];
+    const SEPARATORS: [&str; 14] =
+        [",\\!\\,", ",\\!", "{,}", "{, }", " {,}", " {, }", "{,\\!}", "\\,", "\\!", "\\ ", ",", "~", " ", "\u{a0}"];
     const THIN: [&str; 2] = ["\u{202f}", "\u{2009}"];
     let found = SEPARATORS.iter().chain(&THIN).find(|s| text.starts_with(**s))?;
     // `32,\! 349`

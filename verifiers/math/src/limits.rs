@@ -3,6 +3,8 @@
 
 /// Bytes of an answer.
 pub const ANSWER_BYTES: usize = 8192;
+/// Bytes at the end of a completion in which announced answers, and the last mathematics and number, are looked for.
+pub const TAIL_BYTES: usize = 8192;
 /// Digits of one number as written.
 pub const DIGITS: usize = 1000;
 /// Brackets, radicals, powers and functions within each other.
@@ -21,6 +23,8 @@ pub const FACTORIAL: u64 = 3000;
 pub const TERMS: u64 = 500;
 /// Function calls of one numeric evaluation of an answer.
 pub const CALLS: usize = 3000;
+/// Functions and roots at high precision in one comparison; at most some 20 us each.
+pub const PRECISE_CALLS: usize = 120;
 /// Elements of a list, a set or a matrix that are compared in any order.
 pub const ELEMENTS: usize = 64;
 

@@ -6,6 +6,7 @@ use crate::limits::{ANSWER_BYTES, LimitError};
 use crate::parse::{Stop, parse};
 use crate::tree::Expr;
 use crate::words;
+use std::borrow::Cow;
 use std::fmt;
 
 /// An answer as read.
@@ -47,7 +48,8 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
     if text.len() > ANSWER_BYTES {
         return Err(LimitError::Bytes(text.len()));
     }
-    let inner = unwrapped(text);
+    let digits = ascii_digits(text);
+    let inner = unwrapped(&digits);
     if inner.is_empty() {
         return Err(LimitError::Empty);
     }
@@ -69,6 +71,21 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
         }
     };
     Ok(Reading { expr, plain: plain.into(), text: inner.into() })
+}
+
+/// The text with the digits of other scripts as ASCII.
+fn ascii_digits(text: &str) -> Cow<'_, str> {
+    let digit = |c: char| ['٠', '۰', '०', '０'].into_iter().find_map(|zero| (c as u32).checked_sub(zero as u32).filter(|d| *d < 10));
+    if text.is_ascii() || !text.chars().any(|c| digit(c).is_some()) {
+        return Cow::Borrowed(text);
+    }
+    let ascii = |c: char| match (digit(c), c) {
+        (Some(d), _) => char::from(b'0' + d as u8),
+        (None, '٫') => '.',
+        (None, '٬') => ',',
+        (None, other) => other,
+    };
+    Cow::Owned(text.chars().map(ascii).collect())
 }
 
 /// Whether every group that opens closes.
@@ -107,7 +124,7 @@ pub(crate) fn unwrapped(text: &str) -> &str {
         let before = text.len();
         text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         text = text.trim_end_matches(['。', ';', ',', '،']).trim_start_matches(',');
-        let stop = text.strip_suffix('.').filter(|t| !t.ends_with("\\left") && !t.ends_with("\\right"));
+        let stop = text.strip_suffix('.').filter(|t| !t.ends_with('.')).filter(|t| !t.ends_with("\\left") && !t.ends_with("\\right"));
         text = stop.unwrap_or(text).trim_end_matches("\\\\").trim();
         for command in ["\\quad", "\\qquad", "\\displaystyle"] {
             text = text.strip_prefix(command).filter(|t| !t.starts_with(char::is_alphabetic)).unwrap_or(text);
@@ -139,7 +156,7 @@ fn plain(tokens: &[Token<'_>]) -> String {
     let mut out = String::new();
     let mut word = false;
     for token in tokens {
-        let letters = matches!(token.kind, Kind::Letters(_) | Kind::Text(_));
+        let letters = matches!(token.kind, Kind::Letters(_) | Kind::Text(_) | Kind::Number(_));
         if token.spaced && word && letters && !out.is_empty() {
             out.push(' ');
         }
@@ -209,7 +226,8 @@ fn words_of(tokens: &[Token<'_>]) -> Option<String> {
             let content = content.trim();
             let letter = content.trim_matches(['(', ')']).chars().count() == 1;
             let number = content.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '$');
-            if letter || number {
+            let letters = content.split([' ', ',']).all(|w| w.is_empty() || w == "and" || w.len() == 1 && w.starts_with(|c: char| c.is_ascii_uppercase()));
+            if letter || number || letters {
                 return None;
             }
         }

@@ -252,7 +252,7 @@ fn write_name(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(("circled", text)) => write!(f, "\\textcircled{{{text}}}")?,
         Some((kind, inner)) => write!(f, "\\{kind}{{{inner}}}")?,
         None if stem.chars().count() > 1 && crate::parse::is_letter(stem) => write!(f, "\\{stem}")?,
-        None => f.write_str(stem)?,
+        None => f.write_str(stem)?, // nothing where it has no name
     }
     if !subscript.is_empty() {
         write!(f, "_{{{subscript}}}")?;

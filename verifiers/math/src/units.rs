@@ -152,6 +152,11 @@ const NO_UNITS: &str = "or and to through thru until not if when unless mod modu
 /// Words that say nothing about which unit it is.
 const FILLERS: &[&str] = &["a", "an", "of", "in", "total", "each", "per", "approx", "the"];
 
+/// Whether a word is a known unit.
+pub(crate) fn is_known(word: &str) -> bool {
+    lookup(word).is_some()
+}
+
 fn known(name: &str) -> Option<(Dimension, RBig)> {
     let (_, dimension, a, b) = TABLE.iter().find(|(names, ..)| names.contains(&name))?;
     Some((*dimension, RBig::from_parts((*a).into(), (*b).into())))

@@ -86,7 +86,7 @@ impl MathVerifier {
                 let choice = extract::choice::choice(answer, strings);
                 GoldAnswer::Choice(choice.ok_or_else(|| unreadable(&"it names none of the choices"))?.to_owned())
             }
-            None => GoldAnswer::Mathematics(read_gold(answer).map_err(|e| unreadable(&e))?),
+            None => GoldAnswer::Mathematics(read_gold(answer, &settings).map_err(|e| unreadable(&e))?),
         };
         let shown = match &answer {
             GoldAnswer::Mathematics(reading) => clipped(reading),
@@ -140,10 +140,27 @@ impl MathVerifier {
     }
 }
 
-/// A gold answer: in its box or boxes or after its last `####` if it has any, all of it otherwise.
-fn read_gold(answer: &str) -> Result<Reading, LimitError> {
+/// A gold answer: in its box or boxes or after its last `####` if it has any, all of it if that is mathematics, and
+/// otherwise what it announces as its answer.
+fn read_gold(answer: &str, settings: &Settings) -> Result<Reading, LimitError> {
     let stated = extract::extract(answer, Rule::Boxed).or_else(|| extract::extract(answer, Rule::Hashes));
-    read(stated.as_ref().map_or(answer, |e| &e.text))
+    if let Some(stated) = stated {
+        return read(&stated.text);
+    }
+    // a box that is cut off
+    let open = ["\\boxed{", "\\fbox{"].into_iter().find_map(|b| answer.rfind(b).map(|at| &answer[at + b.len()..]));
+    let whole = read(open.unwrap_or(answer));
+    let prose = !matches!(&whole, Ok(reading) if !matches!(reading.expr, Expr::Text(_)));
+    if prose && answer.len() > 40 {
+        let found = if settings.search { answer_in(answer, settings) } else { None };
+        let announced = || extract::announced(answer).map(|found| (read(&found.text), found)).map(|(r, f)| (f, r));
+        if let Some((_, Ok(reading))) = found.or_else(announced)
+            && !matches!(reading.expr, Expr::Text(_))
+        {
+            return Ok(reading);
+        }
+    }
+    whole
 }
 
 /// The answer of the first rule that finds one. Where the rules end with a search, what is no mathematics is passed
@@ -152,11 +169,23 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
     let mut words = None;
     for rule in &settings.rules {
         let Some(mut found) = extract::extract(part, *rule) else { continue };
-        if let Some(number) = later(part, settings, &found) {
-            found = number;
+        if let Some(other) = later(part, settings, &found) {
+            found = other;
+        }
+        if *rule == Rule::Whole && settings.rules.contains(&Rule::LastMath) && extract::words_beside_mathematics(part) {
+            continue;
         }
         let mut answer = read(&found.text);
-        if *rule == Rule::Phrase
+        // "the answer is 5" within a box
+        if *rule == Rule::Boxed
+            && matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }))
+            && let Cow::Borrowed(text) = found.text
+            && let Some(inner) = extract::announced(text)
+        {
+            answer = read(&inner.text);
+            found.text = inner.text;
+        }
+        if found.rule == Rule::Phrase
             && matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }))
             && let Some(inner) = within_sentence(&found.text)
             && let Ok(reading) = read(inner)
@@ -166,10 +195,10 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
             answer = Ok(reading);
         }
         let prose = matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }));
-        if !prose || !settings.search || *rule == Rule::Boxed {
+        if !prose || !settings.search || found.rule == Rule::Boxed {
             return Some((found, answer));
         }
-        if *rule == Rule::Phrase
+        if found.rule == Rule::Phrase
             && let Some(number) = first_number(&found.text)
         {
             let reading = read(number);
@@ -181,12 +210,20 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
     words
 }
 
-/// The last number, where it stands after the last mathematics and both are looked for.
-fn later<'a>(part: &'a str, settings: &Settings, mathematics: &Extracted<'_>) -> Option<Extracted<'a>> {
-    if mathematics.rule != Rule::LastMath || !settings.rules.contains(&Rule::LastNumber) {
-        return None;
-    }
-    extract::extract(part, Rule::LastNumber).filter(|number| number.at > mathematics.at + mathematics.text.len())
+/// What is stated later and counts more, in a search: a final answer announced after the last box, a number after the
+/// last mathematics.
+fn later<'a>(part: &'a str, settings: &Settings, found: &Extracted<'_>) -> Option<Extracted<'a>> {
+    let other = match found.rule {
+        Rule::Boxed if settings.search => {
+            let end = found.at + found.text.len();
+            let announced = extract::announced(part).filter(|other| other.at > end)?;
+            let head = part[announced.at..].chars().take(40).collect::<String>().to_lowercase();
+            return head.contains("final answer is").then_some(announced);
+        }
+        Rule::LastMath if settings.rules.contains(&Rule::LastNumber) => extract::extract(part, Rule::LastNumber),
+        _ => None,
+    };
+    other.filter(|other| other.at > found.at + found.text.len())
 }
 
 /// Where the gold answer is a list: all boxes of a completion that has one for each element.
@@ -223,6 +260,10 @@ fn rival_of(answer: &Reading, beside: &str) -> Option<Reading> {
         Some(rival) if words || !matches!(rival.expr, Expr::Text(_)) => rival,
         _ => read(first_number(beside)?).ok()?,
     };
+    // an equation that is still to be solved is no answer
+    if matches!(&rival.expr, Expr::Relation(..)) && !crate::equal::says_a_value(&rival.expr) {
+        return None;
+    }
     // "or about 0.33" is no rival of a third
     let coarse = Policies { rounding: 1, ..Policies::default() };
     (!compare(answer, &rival, &coarse).equal).then_some(rival)

@@ -3,20 +3,22 @@
 /// Words in a normal form: lower case, single spaces, without articles, punctuation at the ends and quotes.
 pub(crate) fn normal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let lower = text.to_lowercase();
     let edges = |c: char| c.is_whitespace() || "~.,;:!?\"'`*“”‘’".contains(c);
-    let mut words = lower.split(|c: char| c.is_whitespace() || c == '~').map(|w| w.trim_matches(edges)).filter(|w| !w.is_empty()).peekable();
-    let mut first = true;
+    let mut words = text.split(|c: char| c.is_whitespace() || c == '~').filter(|w| !w.trim_matches(edges).is_empty()).peekable();
     while let Some(word) = words.next() {
-        let article = matches!(word, "a" | "an" | "the") && words.peek().is_some();
-        if article {
+        // "A, C" are letters
+        let more = words.peek().is_some_and(|next| next.trim_matches(edges).len() > 1);
+        if more && matches!(word, "a" | "an" | "the" | "A" | "An" | "The") {
             continue;
         }
-        if !first {
+        if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(word);
-        first = false;
+        let comma = word.ends_with(',') && words.peek().is_some();
+        out.push_str(&word.trim_matches(edges).to_lowercase());
+        if comma {
+            out.push(',');
+        }
     }
     out
 }

@@ -8,7 +8,7 @@ mod sets;
 mod shape;
 
 use crate::lex::Commas;
-use crate::limits::ELEMENTS;
+use crate::limits::{ELEMENTS, PRECISE_CALLS};
 use crate::number::{Mix, exact, modular};
 use crate::reading::{Reading, read_with};
 use crate::tree::{Expr, Relator};
@@ -35,6 +35,8 @@ pub struct Policies {
     pub rename_constant: bool,
     /// Whether the answer's variables may have other names.
     pub rename_variables: bool,
+    /// Whether an inequality passes for the set of its solutions, where the gold answer is the set.
+    pub inequality_for_set: bool,
     /// The base of a logarithm without one.
     pub log: Log,
 }
@@ -60,6 +62,7 @@ impl Default for Policies {
             missing_percent: true,
             rename_constant: true,
             rename_variables: false,
+            inequality_for_set: true,
             log: Log::Either,
         }
     }
@@ -98,7 +101,7 @@ pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding
     if gold.plain == answer.plain {
         return Finding::yes("the same text");
     }
-    let comparer = Comparer { policies, seed: Mix::of(&gold.plain).0, left: Cell::new(COMPARISONS) };
+    let comparer = Comparer { policies, seed: Mix::of(&gold.plain).0, left: Cell::new(COMPARISONS), precise: Cell::new(PRECISE_CALLS) };
     let (g, a) = (shape::matrices(&gold.expr), shape::matrices(&answer.expr));
     let finding = comparer.compare(&g, &a);
     if finding.equal {
@@ -107,10 +110,17 @@ pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding
     comparer.other_commas(gold, answer).unwrap_or(finding)
 }
 
+/// Whether a relation says what a name is, as `x = 5` does.
+pub(crate) fn says_a_value(relation: &Expr) -> bool {
+    shape::assigned(relation).or_else(|| shape::member(relation)).is_some()
+}
+
 struct Comparer<'p> {
     policies: &'p Policies,
     seed: u64,
     left: Cell<u32>,
+    /// Function calls at high precision that may still be made.
+    precise: Cell<usize>,
 }
 
 impl Comparer<'_> {
@@ -151,6 +161,9 @@ impl Comparer<'_> {
             (Expr::Comprehension(_, g), Expr::Comprehension(_, a)) => self.compare(g, a),
             (Expr::Comprehension(_, g), a) => self.compare(g, a),
             (g, Expr::Comprehension(_, a)) => self.compare(g, a),
+            _ if shape::is_scalar(gold) && shape::has_signs(gold) || shape::is_scalar(answer) && shape::has_signs(answer) => {
+                self.collections(gold, answer)
+            }
             (Expr::Text(g), a) => self.words(g, a, gold),
             (g, Expr::Text(a)) => self.words(a, g, answer),
             (Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..), _) | (_, Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..)) => {
@@ -245,12 +258,24 @@ impl Comparer<'_> {
         if let (Expr::Set(v), Expr::Interval(..) | Expr::Union(_)) | (Expr::Interval(..) | Expr::Union(_), Expr::Set(v)) = (gold, answer) {
             return Finding::no(if v.is_empty() { "one is empty" } else { "a set of points is no interval" });
         }
+        if let (Expr::Tuple(g), Expr::List(a)) = (gold, answer)
+            && g.len() == a.len()
+        {
+            return self.in_order(g, a);
+        }
         if matches!((gold, answer), (Expr::Tuple(_), _) | (_, Expr::Tuple(_))) && shape::elements(gold).len() != shape::elements(answer).len() {
             return Finding::no("an ordered tuple is no unordered list");
         }
         let (g, a) = (self.distinct(shape::elements(gold)), self.distinct(shape::elements(answer)));
         if g.len() != a.len() {
             return Finding::no(format!("{} instead of {}", counted(a.len()), counted(g.len())));
+        }
+        if let (Some(mut g), Some(mut a)) = (values(&g), values(&a)) {
+            g.sort();
+            a.sort();
+            if g == a {
+                return Finding::yes("equal elements in any order");
+            }
         }
         if g.len() > ELEMENTS {
             return Finding::no("too many elements to compare");
@@ -267,18 +292,19 @@ impl Comparer<'_> {
         Finding::yes("equal elements in any order")
     }
 
-    /// Elements without those that are the same rational as one before.
+    /// Elements without those that are the same rational, or written the same, as one before.
     fn distinct(&self, elements: Vec<Expr>) -> Vec<Expr> {
-        let mut seen = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut forms: Vec<Expr> = Vec::new();
         elements
             .into_iter()
             .filter(|e| match exact::value(e) {
-                Some(value) if seen.contains(&value) => false,
-                Some(value) => {
-                    seen.push(value);
+                Some(value) => seen.insert(value),
+                None if forms.len() > ELEMENTS || forms.contains(e) => false,
+                None => {
+                    forms.push(e.clone());
                     true
                 }
-                None => true,
             })
             .collect()
     }
@@ -310,7 +336,7 @@ impl Comparer<'_> {
             Expr::Product(v) => v.iter().map(|f| if let Expr::Variable(n) = f { Some(n.to_lowercase()) } else { None }).collect::<Option<String>>(),
             _ => None,
         };
-        if letters(other).is_some_and(|l| l == *text) { Finding::yes("the same letters") } else { Finding::no("one is words") }
+        if text.len() < 3 && letters(other).is_some_and(|l| l == *text) { Finding::yes("the same letters") } else { Finding::no("one is words") }
     }
 
     /// Values, with what they count.

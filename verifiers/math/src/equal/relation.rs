@@ -10,7 +10,10 @@ impl Comparer<'_> {
         match (gold, answer) {
             (Expr::Relation(gf, gr), Expr::Relation(af, ar)) => self.both(gold, answer, (gf, gr), (af, ar)),
             (Expr::Relation(..), other) => match self.said(gold) {
-                Some(value) if matches!(other, Expr::Comprehension(..)) => self.compare(&value, other),
+                // `x + y = 1` is a line, not 1
+                Some(_) if shape::sum_of_names(gold) && shape::is_scalar(other) => {
+                    Finding::no("an equation is no value")
+                }
                 Some(value) => self.compare(&value, other),
                 None => self.as_sets(gold, answer),
             },
@@ -47,7 +50,19 @@ impl Comparer<'_> {
         Some(value.clone())
     }
 
+    /// Whether the answer is an inequality where the gold answer is a set, and policy is against it.
+    fn inequality(&self, gold: &Expr, answer: &Expr) -> bool {
+        let compares = |e: &Expr| match e {
+            Expr::Relation(_, rest) => rest.iter().all(|(r, _)| !matches!(r, Relator::Equal | Relator::Approx | Relator::In)),
+            _ => false,
+        };
+        !self.policies.inequality_for_set && compares(answer) && !compares(gold)
+    }
+
     fn as_sets(&self, gold: &Expr, answer: &Expr) -> Finding {
+        if self.inequality(gold, answer) {
+            return Finding::no("an inequality instead of the set; policy `inequality_for_set`");
+        }
         if let (Expr::List(_) | Expr::Set(_), _) | (_, Expr::List(_) | Expr::Set(_)) = (gold, answer)
             && !matches!((gold, answer), (Expr::Set(_), _) | (_, Expr::Set(_)))
         {
@@ -79,7 +94,9 @@ impl Comparer<'_> {
         {
             return self.compare(g, a);
         }
-        if let (Some(g), Some(a)) = (sets::solution(gold), sets::solution(answer)) {
+        if let (Some(g), Some(a)) = (sets::solution(gold), sets::solution(answer))
+            && !self.inequality(gold, answer)
+        {
             let finding = self.solutions(&g, &a);
             if finding.equal {
                 return finding;

@@ -8,9 +8,11 @@ use crate::number::complex::{self, Complex};
 use crate::number::evaluate::{At, atom, value};
 use crate::number::modular::{self, Field};
 use crate::number::real::{Big, Real};
+use crate::limits::{CALLS, PRECISE_CALLS};
 use crate::number::{Mix, exact};
 use crate::tree::{Constant, Expr, Function};
 use dashu_ratio::RBig;
+use std::cell::Cell;
 
 /// Points at which values are compared in f64.
 const POINTS: u64 = 8;
@@ -188,12 +190,11 @@ impl Comparer<'_> {
     #[allow(clippy::too_many_arguments)]
     fn real(&self, gold: &Expr, answer: &Expr, question: Question, log: bool, points: u64, domain: Domain, rational: bool) -> Option<Finding> {
         let mut met: Vec<(u64, Ball<f64>, Ball<f64>)> = Vec::new();
-        let mut apart = false;
         let mut unclear = Vec::new();
         for point in 0..points {
             let coordinate = |name: &str| Some(self.coordinate(name, point, domain));
-            let x = value::<f64>(gold, &At::new(&coordinate, log));
-            let y = value::<f64>(answer, &At::new(&coordinate, log));
+            let x = value::<f64>(gold, &At::new(&coordinate, log, &Cell::new(CALLS)));
+            let y = value::<f64>(answer, &At::new(&coordinate, log, &Cell::new(CALLS)));
             match (x, y) {
                 (Ok(x), Ok(y)) => {
                     if !consistent(question, met.first().map(|(_, a, b)| (a, b)), (&x, &y)) {
@@ -201,15 +202,11 @@ impl Comparer<'_> {
                     }
                     met.push((point, x, y));
                 }
-                (Ok(_), Err(Stop::Domain)) | (Err(Stop::Domain), Ok(_)) => apart = true,
                 (Err(Stop::Uncertain), Ok(_)) | (Ok(_), Err(Stop::Uncertain)) | (Err(Stop::Uncertain), Err(Stop::Uncertain)) => {
                     unclear.push(point);
                 }
                 _ => {}
             }
-        }
-        if apart && domain == Domain::Reals {
-            return Some(Finding::no("they are defined in different places"));
         }
         let candidates: Vec<u64> = met.iter().map(|(point, ..)| *point).chain(unclear).collect();
         if candidates.len() < 2.min(points as usize) {
@@ -224,8 +221,8 @@ impl Comparer<'_> {
         let mut confirmed = 0;
         for point in chosen {
             let coordinate = |name: &str| Some(self.coordinate(name, *point, domain));
-            let x = value::<Big>(gold, &At::new(&coordinate, log));
-            let y = value::<Big>(answer, &At::new(&coordinate, log));
+            let x = value::<Big>(gold, &At::new(&coordinate, log, &self.precise));
+            let y = value::<Big>(answer, &At::new(&coordinate, log, &self.precise));
             let (Ok(x), Ok(y)) = (x, y) else { continue };
             if !consistent(question, first.as_ref().map(|(a, b)| (a, b)), (&x, &y)) {
                 return Some(Finding::no("other value, beyond the precision of f64"));
@@ -247,8 +244,8 @@ impl Comparer<'_> {
         let mut candidates = Vec::new();
         for point in 0..points {
             let coordinate = |name: &str| Some(self.coordinate(name, point, Domain::Reals));
-            let x: Result<Complex<f64>, _> = complex::value(gold, &At::new(&coordinate, log));
-            let y = complex::value(answer, &At::new(&coordinate, log));
+            let x: Result<Complex<f64>, _> = complex::value(gold, &At::new(&coordinate, log, &Cell::new(CALLS)));
+            let y = complex::value(answer, &At::new(&coordinate, log, &Cell::new(CALLS)));
             match (x, y) {
                 (Ok(x), Ok(y)) if x.differs(&y) => return Some(Finding::no("other complex value")),
                 (Ok(_), Ok(_)) | (Err(Stop::Uncertain), _) | (_, Err(Stop::Uncertain)) => candidates.push(point),
@@ -258,8 +255,8 @@ impl Comparer<'_> {
         let mut confirmed = 0;
         for point in candidates.iter().rev().take(CONFIRMED) {
             let coordinate = |name: &str| Some(self.coordinate(name, *point, Domain::Reals));
-            let x: Result<Complex<Big>, _> = complex::value(gold, &At::new(&coordinate, log));
-            let y = complex::value(answer, &At::new(&coordinate, log));
+            let x: Result<Complex<Big>, _> = complex::value(gold, &At::new(&coordinate, log, &self.precise));
+            let y = complex::value(answer, &At::new(&coordinate, log, &self.precise));
             let (Ok(x), Ok(y)) = (x, y) else { continue };
             if !x.agrees(&y) {
                 return Some(Finding::no("other complex value"));
@@ -273,8 +270,8 @@ impl Comparer<'_> {
     pub(super) fn ratio_sign(&self, gold: &Expr, answer: &Expr) -> Option<bool> {
         (0..POINTS).find_map(|point| {
             let coordinate = |name: &str| Some(self.coordinate(name, point, Domain::Reals));
-            let x = value::<f64>(gold, &At::new(&coordinate, true)).ok()?;
-            let y = value::<f64>(answer, &At::new(&coordinate, true)).ok()?;
+            let x = value::<f64>(gold, &At::new(&coordinate, true, &Cell::new(CALLS))).ok()?;
+            let y = value::<f64>(answer, &At::new(&coordinate, true, &Cell::new(CALLS))).ok()?;
             let product = x.mul(&y).ok()?;
             match product.sign() {
                 Ok(Sign::Positive) => Some(true),
@@ -317,7 +314,7 @@ pub(super) fn approximate(expr: &Expr) -> Option<f64> {
         Expr::Negative(inner) if **inner == Expr::Constant(Constant::Infinity) => return Some(f64::NEG_INFINITY),
         _ => {}
     }
-    value::<f64>(expr, &At::new(&|_| None, true)).ok().map(|v| v.value)
+    value::<f64>(expr, &At::new(&|_| None, true, &Cell::new(PRECISE_CALLS))).ok().map(|v| v.value)
 }
 
 /// The signed distance of a constant expression from a rational, as an f64, computed at high precision.
@@ -325,7 +322,7 @@ pub(super) fn distance(expr: &Expr, from: &RBig) -> Option<f64> {
     if let Some(exact) = exact::value(expr) {
         return Some((exact - from).to_f64_fast());
     }
-    let value = value::<Big>(expr, &At::new(&|_| None, true)).ok()?;
+    let value = value::<Big>(expr, &At::new(&|_| None, true, &Cell::new(PRECISE_CALLS))).ok()?;
     let from = Ball::exact(from).ok()?;
     Some(value.sub(&from).ok()?.value.approx())
 }

@@ -35,7 +35,6 @@ pub(super) fn named(expr: &Expr) -> bool {
         Expr::Series(_) => true,
         Expr::Tuple(v) | Expr::Sum(v) | Expr::Product(v) | Expr::Ratio(v) | Expr::Apply(Function::Abs, v) => v.iter().all(named),
         Expr::Quotient(a, b) => named(a) && named(b),
-        Expr::Negative(a) => named(a),
         Expr::Power(a, b) => named(a) && matches!(&**b, Expr::Variable(_)),
         Expr::Constant(Constant::E | Constant::I) => false,
         _ => false,
@@ -123,7 +122,7 @@ fn bounded(subject: &Expr, left: Option<(&Expr, Relator)>, right: Option<(Relato
         bound(less != mirrored, value, closed);
     }
     let Expr::Apply(Function::Abs, inner) = subject else {
-        return Some(Solution { pieces: vec![piece], subject: Some(subject.to_string()) });
+        return Some(Solution { pieces: vec![piece], subject: Some(subject.to_string()).filter(|s| !s.is_empty()) });
     };
     let subject = Some(inner.first()?.to_string());
     let mirror = |p: &Piece| Piece { low: p.high.clone().negative(), high: p.low.clone().negative(), from: p.to, to: p.from };

@@ -29,7 +29,8 @@ fn distributed(elements: &[Expr]) -> Vec<Expr> {
     elements.to_vec()
 }
 
-fn has_signs(expr: &Expr) -> bool {
+/// Whether there is a `\pm` anywhere in it.
+pub(super) fn has_signs(expr: &Expr) -> bool {
     expr.any(&|e| matches!(e, Expr::PlusMinus(..)))
 }
 
@@ -71,6 +72,11 @@ pub(super) fn assigned(expr: &Expr) -> Option<&Expr> {
         [(_, side)] if named(side) && !matches!(side, Expr::Opaque(..) | Expr::Series(_)) => Some(first),
         _ => None,
     }
+}
+
+/// Whether a relation's first side is a sum of names, such as `x + y`.
+pub(super) fn sum_of_names(relation: &Expr) -> bool {
+    matches!(relation, Expr::Relation(first, _) if matches!(&**first, Expr::Sum(_)))
 }
 
 /// The set that a name is said to be in.

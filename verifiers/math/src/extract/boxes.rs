@@ -146,6 +146,10 @@ fn connective(gap: &str) -> Option<bool> {
             break;
         }
     }
+    // side by side on one line
+    if rest.trim_start_matches(|c: char| c.is_whitespace() || "$)]+~".contains(c)).is_empty() && !gap.contains('\n') {
+        return Some(false);
+    }
     if rest.ends_with([',', ';', '、', '，']) {
         return Some(super::hedge::has_or(gap));
     }
@@ -155,7 +159,7 @@ fn connective(gap: &str) -> Option<bool> {
     let word_start = rest.rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + 1);
     let word = rest.get(word_start..).unwrap_or_default().to_lowercase();
     match word.as_str() {
-        "or" | "ou" | "oder" | "或" | "或者" | "أو" | "या" => Some(true),
+        "or" | "alternatively" | "ou" | "oder" | "或" | "或者" | "أو" | "या" => Some(true),
         "and" | "et" | "und" | "y" | "和" | "与" | "و" | "और" => Some(super::hedge::has_or(gap)),
         _ => None,
     }

@@ -5,7 +5,7 @@ use super::statement::sentence;
 use std::ops::Range;
 
 /// Words for "or".
-const OR: [&str; 7] = ["or", "ou", "oder", "或者", "或", "أو", "या"];
+const OR: [&str; 8] = ["or", "alternatively", "ou", "oder", "或者", "或", "أو", "या"];
 
 /// Whether a text has the word "or" in it.
 pub(super) fn has_or(text: &str) -> bool {
@@ -33,7 +33,7 @@ fn before_or(text: &str) -> Option<&str> {
 
 /// What is offered beside a statement.
 pub(super) fn alternative(text: &str, statement: Range<usize>) -> Option<&str> {
-    let mark = |c: char| c.is_whitespace() || "$\\)]}(*.,;".contains(c);
+    let mark = |c: char| c.is_whitespace() || "$\\)]}(*.,;?!".contains(c);
     let after = text[statement.end..].trim_start_matches(mark);
     let after = after.strip_prefix("text{").unwrap_or(after).trim_start_matches(mark);
     if let Some(rest) = after_or(after) {
@@ -47,7 +47,13 @@ pub(super) fn alternative(text: &str, statement: Range<usize>) -> Option<&str> {
     let line = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
     let line = line.strip_suffix('=').map_or(line, |l| l.trim_end().trim_end_matches(char::is_alphabetic).trim_end());
     let line = line.trim_end_matches(lead).trim_end_matches('}').trim_end();
-    let rival = before_or(line)?;
-    let number = NUMBER.as_ref()?.find_iter(rival).last().map(|m| m.as_str());
+    let rival = before_or(line)?.trim_end_matches([',', ' ']);
+    // mathematics between marks is offered as a whole
+    for (open, close) in [("$", "$"), ("\\(", "\\)")] {
+        if let Some(inner) = rival.strip_suffix(close) {
+            return inner.rfind(open).map(|at| inner[at + open.len()..].trim());
+        }
+    }
+    let number = NUMBER.as_ref()?.find_iter(rival).last().filter(|m| m.end() == rival.len()).map(|m| m.as_str());
     number.or_else(|| rival.split_whitespace().last())
 }

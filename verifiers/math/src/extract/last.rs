@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 pub(super) static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?x) [-−]?(?:\\?[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:[.]\d+)?(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?
+        r"(?x) [-−]?(?:\\?[$€£]\s?)?(?:\d{1,3}(?:[,\x{20}\x{a0}\x{202f}]\d{3})+\b|\d+)(?:[.]\d+|,\d{1,2}\b)?(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?
           | [-−]?[$]?\.\d+
           | [-−]?\\d?frac\{[^{}]{1,40}\}\{[^{}]{1,40}\}",
     )
@@ -111,4 +111,22 @@ pub(super) fn mathematics(text: &str) -> Option<Extracted<'_>> {
     let mut extracted = found(text, Rule::LastMath, outer, inner);
     extracted.open_end = false;
     Some(extracted)
+}
+
+/// Whether there are words beside the mathematics of a text that has some: not units, "percent" or what joins a list.
+pub(super) fn words_beside(text: &str) -> bool {
+    let formulas = formulas(text);
+    let mut rest = String::new();
+    let mut at = 0;
+    for (outer, _) in &formulas {
+        rest.push_str(&text[at..outer.start]);
+        rest.push(' ');
+        at = outer.end;
+    }
+    rest.push_str(&text[at..]);
+    !formulas.is_empty() && rest.split(|c: char| !c.is_alphabetic()).any(|word| word.len() > 1 && !joins(word))
+}
+
+fn joins(word: &str) -> bool {
+    matches!(word, "and" | "or" | "percent" | "pct") || crate::units::is_known(word)
 }

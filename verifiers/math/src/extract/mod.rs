@@ -10,6 +10,7 @@ mod hedge;
 mod last;
 mod statement;
 
+use crate::limits::TAIL_BYTES;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -103,11 +104,30 @@ pub fn extract(text: &str, rule: Rule) -> Option<Extracted<'_>> {
     match rule {
         Rule::Boxed => boxes::boxed(text),
         Rule::Hashes => statement::hashes(text),
-        Rule::Phrase => statement::phrase(text),
+        Rule::Phrase => in_tail(text, statement::phrase),
         Rule::Whole => statement::whole(text),
-        Rule::LastMath => last::mathematics(text),
-        Rule::LastNumber => last::number(text),
+        Rule::LastMath => in_tail(text, last::mathematics),
+        Rule::LastNumber => in_tail(text, last::number),
     }
+}
+
+/// What a rule finds in the last [`TAIL_BYTES`] of a text.
+fn in_tail<'a>(text: &'a str, rule: impl Fn(&'a str) -> Option<Extracted<'a>>) -> Option<Extracted<'a>> {
+    let mut start = text.len().saturating_sub(TAIL_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    rule(&text[start..]).map(|found| Extracted { at: found.at + start, ..found })
+}
+
+/// Whether a text has words beside the mathematics between its marks.
+pub(crate) fn words_beside_mathematics(text: &str) -> bool {
+    last::words_beside(text)
+}
+
+/// Whether a text announces an answer, and the answer that it announces.
+pub(crate) fn announced(text: &str) -> Option<Extracted<'_>> {
+    in_tail(text, statement::phrase)
 }
 
 /// The answer within an announced sentence that is more than the answer ("The largest n is 34").

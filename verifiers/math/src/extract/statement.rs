@@ -20,6 +20,7 @@ static PHRASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let pattern = r"(?xi)
         \b(?:the\s+)?(?:(?:final|correct|right)\s+)?answers?(?:\*\*|__)?
             (?:\s+to\s+[^.:=\n]{1,60}?)?\s*(?:(?:is|are)\b\s*:?|:|=|：)
+      | \banswers?(?:\*\*|__)?\s+(?:\$|\\\(|\\\[)
       | \b(?:la\s+)?r[ée]ponses?(?:\s+(?:finale|correcte))?(?:\*\*|__)?\s*(?:(?:est|sont)\b\s*:?|:|=)
       | \b(?:die\s+)?(?:endg[üu]ltige\s+|richtige\s+)?antwort(?:\*\*|__)?\s*(?:(?:ist|lautet)\b\s*:?|:|=)
       | \b(?:la\s+)?respuesta(?:\s+(?:final|correcta))?(?:\*\*|__)?\s*(?:(?:es)\b\s*:?|:|=)
@@ -37,7 +38,10 @@ pub(super) fn announces(text: &str) -> bool {
 
 /// Where the last announcement of an answer is, and where it ends.
 pub(super) fn announcement(text: &str) -> Option<(usize, usize)> {
-    PHRASE.as_ref()?.find_iter(text).last().map(|m| (m.start(), m.end()))
+    let said = PHRASE.as_ref()?.find_iter(text).last()?;
+    // marks of mathematics belong to the answer
+    let marks = ["$", "\\(", "\\["].iter().find(|m| said.as_str().ends_with(**m)).map_or(0, |m| m.len());
+    Some((said.start(), said.end() - marks))
 }
 
 pub(super) fn phrase(text: &str) -> Option<Extracted<'_>> {
@@ -53,7 +57,13 @@ pub(super) fn phrase(text: &str) -> Option<Extracted<'_>> {
             return Some(extracted);
         }
     }
-    let end = start + sentence(rest).min(clause(rest));
+    let mut end = start + sentence(rest).min(clause(rest));
+    // bold that ends before the sentence does
+    if let Some(bold) = text[start..end].find("**").filter(|at| *at > 0)
+        && !text[start + bold + 2..end].starts_with(|c: char| c.is_ascii_digit() || c == '(' || c == '-')
+    {
+        end = start + bold;
+    }
     let answer = trimmed(text, start..end);
     (!answer.is_empty()).then(|| found(text, Rule::Phrase, said..answer.end, answer))
 }
@@ -77,6 +87,8 @@ fn clause(text: &str) -> usize {
     const OPENERS: [&str; 12] =
         ["because", "since", "which", "where", "as", "so", "thus", "therefore", "car", "parce", "weil", "porque"];
     let line = &text[..text.find('\n').unwrap_or(text.len())];
+    // "64, not 65" and "64 (not 65)" take nothing back
+    let line = [", not ", " (not ", ", instead of "].iter().filter_map(|m| line.find(m)).min().map_or(line, |at| &line[..at]);
     let mut at = 0;
     for word in line.split_inclusive(' ') {
         if at > 0 && OPENERS.contains(&word.trim_end()) {
@@ -92,8 +104,10 @@ pub(super) fn within(text: &str) -> Option<&str> {
     const VERBS: [&str; 18] = [
         " is ", " are ", " equals ", " was ", " be ", " est ", " sont ", " est de ", " ist ", " beträgt ", " es ", " son ", "是", "为", "等于", " هو ", " هي ", " है ",
     ];
-    const NEGATIONS: [&str; 9] = ["not", "never", "cannot", "neither", "isn", "can", "doubt", "maybe", "perhaps"];
-    if text.split(|c: char| !c.is_alphabetic()).any(|w| NEGATIONS.iter().any(|n| w.eq_ignore_ascii_case(n))) {
+    // words that change the number beside them or take it back
+    const CHANGES: &str = "not never cannot neither nor isn can doubt maybe perhaps least most less more than fewer greater \
+        over under below above between minus negative plus half double twice or and pas jamais nicht no nunca 不 没 非";
+    if text.split(|c: char| !c.is_alphabetic()).any(|w| CHANGES.split_whitespace().any(|n| w.eq_ignore_ascii_case(n))) {
         return None;
     }
     let verb = VERBS.iter().filter_map(|v| text.rfind(v).map(|at| at + v.len())).max();
@@ -110,7 +124,13 @@ pub(super) fn within(text: &str) -> Option<&str> {
 }
 
 pub(super) fn whole(text: &str) -> Option<Extracted<'_>> {
-    let range = trimmed(text, 0..text.len());
+    let mut range = trimmed(text, 0..text.len());
+    for opener in ["Therefore", "Thus", "Hence", "So"] {
+        let rest = text[range.clone()].strip_prefix(opener).filter(|r| r.starts_with([',', ':', ' ']));
+        if let Some(rest) = rest {
+            range = trimmed(text, range.end - rest.len() + 1..range.end);
+        }
+    }
     let part = &text[range.clone()];
     if part.is_empty() || part.len() > ANSWER_BYTES || !short(part) {
         return None;

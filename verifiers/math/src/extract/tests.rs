@@ -41,7 +41,7 @@ fn each_rule_finds_its_answer() {
         ("#### 18\nNext question:", Rule::Hashes, "18"),
         ("So the answer is 18.", Rule::Phrase, "18"),
         ("The answer is 3.5. Done", Rule::Phrase, "3.5"),
-        ("Final Answer: **73**", Rule::Phrase, "73**"),
+        ("Final Answer: **73**", Rule::Phrase, "73"),
         ("**Answer:**\n\n42\n", Rule::Phrase, "42"),
         ("The final answer is\n$$\n42\n$$\nas asked", Rule::Phrase, "42"),
         ("The answer is 5 because 2 + 3 = 5", Rule::Phrase, "5 "),

@@ -88,12 +88,18 @@ impl<R: Real> Ball<R> {
         (self.error == 0.0 && value.fract() == 0.0 && value.abs() < 1e9).then_some(value as i64)
     }
 
+    /// The sum. A term that is not zero and too small to change it leaves what is left uncertain.
     pub(crate) fn add(&self, other: &Self) -> Value<R> {
+        let (a, b) = (self.size(), other.size());
+        let (small, large) = if a < b { (self, b) } else { (other, a) };
+        if !small.is_zero() && small.size() > small.error && small.size() < large * R::EPSILON {
+            return Err(Stop::Uncertain);
+        }
         Self::rounded(self.value.add(&other.value), self.error + other.error)
     }
 
     pub(crate) fn sub(&self, other: &Self) -> Value<R> {
-        Self::rounded(self.value.sub(&other.value), self.error + other.error)
+        self.add(&other.neg())
     }
 
     pub(crate) fn mul(&self, other: &Self) -> Value<R> {

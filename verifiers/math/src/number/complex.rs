@@ -149,6 +149,7 @@ pub(crate) fn value<R: Real>(expr: &Expr, at: &At<'_>) -> Value<R> {
         Expr::Quantity(inner, _) => go(inner),
         Expr::Power(base, exponent) => power(base, exponent, at),
         Expr::Apply(function, arguments) => {
+            at.call()?;
             let values = arguments.iter().map(go).collect::<Result<Vec<_>, _>>()?;
             apply(*function, &values, expr, at)
         }
@@ -171,6 +172,7 @@ fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>) -> Value<R> {
             return base_value.sqrt();
         }
     }
+    at.call()?;
     let exponent: Complex<R> = value(exponent, at)?;
     if *base == Expr::Constant(Constant::E) {
         return exponent.exp();

@@ -15,11 +15,13 @@ pub(crate) struct At<'a> {
     pub decimal_log: bool,
     /// Operations that may still be done.
     pub budget: Cell<usize>,
+    /// Functions and roots that may still be computed.
+    pub functions: &'a Cell<usize>,
 }
 
 impl<'a> At<'a> {
-    pub(crate) fn new(point: &'a dyn Fn(&str) -> Option<RBig>, decimal_log: bool) -> Self {
-        At { point, decimal_log, budget: Cell::new(CALLS) }
+    pub(crate) fn new(point: &'a dyn Fn(&str) -> Option<RBig>, decimal_log: bool, functions: &'a Cell<usize>) -> Self {
+        At { point, decimal_log, budget: Cell::new(CALLS), functions }
     }
 
     /// The value of a variable.
@@ -28,6 +30,13 @@ impl<'a> At<'a> {
             Some((n, value)) if n == name => Ok(Ball::integer(value)),
             _ => Ball::exact(&(self.point)(name).ok_or(Stop::Unsupported)?),
         }
+    }
+
+    /// Takes a function or root off the budget.
+    pub(crate) fn call(&self) -> Result<(), Stop> {
+        let left = self.functions.get().checked_sub(1).ok_or(Stop::Overflow)?;
+        self.functions.set(left);
+        Ok(())
     }
 
     pub(crate) fn spend(&self) -> Result<(), Stop> {
@@ -69,6 +78,7 @@ fn real<R: Real>(expr: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<
         Expr::Percent(inner) => go(inner)?.div(&Ball::integer(100)),
         Expr::Power(base, exponent) => power(base, exponent, at, index),
         Expr::Apply(function, arguments) => {
+            at.call()?;
             let values = arguments.iter().map(go).collect::<Result<Vec<_>, _>>()?;
             apply(*function, &values, at)
         }
@@ -100,18 +110,22 @@ fn series<R: Real>(series: &Series, at: &At<'_>, index: Option<(&str, i64)>) -> 
 
 fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<R> {
     if *base == Expr::Constant(Constant::E) {
+        at.call()?;
         return real(exponent, at, index)?.exp();
     }
     let base: Ball<R> = real(base, at, index)?;
     if let Some(exponent) = super::exact::value(exponent) {
-        return rational_power(&base, &exponent);
+        return rational_power(&base, &exponent, at);
     }
     let exponent: Ball<R> = real(exponent, at, index)?;
     if let Some(whole) = exponent.whole() {
-        return rational_power(&base, &RBig::from(whole));
+        return rational_power(&base, &RBig::from(whole), at);
     }
     match base.sign()? {
-        Sign::Positive => base.ln()?.mul(&exponent)?.exp(),
+        Sign::Positive => {
+            at.call()?;
+            base.ln()?.mul(&exponent)?.exp()
+        }
         Sign::Zero if exponent.sign()? == Sign::Positive => Ok(Ball::integer(0)),
         Sign::Zero => Err(Stop::Pole),
         Sign::Negative => Err(Stop::NotReal),
@@ -119,7 +133,7 @@ fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>, index: Option<(&str
 }
 
 /// A rational power: the real root first where the denominator is odd.
-fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig) -> Value<R> {
+fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig, at: &At<'_>) -> Value<R> {
     let above = i64::try_from(exponent.numerator().clone()).map_err(|_| Stop::Overflow)?;
     let index = u32::try_from(exponent.denominator()).map_err(|_| Stop::Overflow)?;
     if base.is_zero() {
@@ -127,6 +141,7 @@ fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig) -> Value<R> {
     }
     let root = match index {
         1 => base.clone(),
+        _ if at.call().is_err() => return Err(Stop::Overflow),
         2..=64 => base.root(index)?,
         _ => {
             // a decimal such as 2.6 as an exponent

@@ -29,7 +29,7 @@ impl<'a> Parser<'a> {
             Kind::Symbol('⌊') => self.rounded(Function::Floor, &Kind::Symbol('⌋')),
             Kind::Symbol('⌈') => self.rounded(Function::Ceil, &Kind::Symbol('⌉')),
             Kind::Symbol(sign @ ('$' | '€' | '£' | '¥' | '₹')) => {
-                let value = self.power()?;
+                let value = self.deeper(Self::power)?;
                 Ok(Expr::Quantity(Box::new(value), super::currency(sign)))
             }
             Kind::Symbol('…') => Ok(Expr::Opaque("dots".into(), Vec::new())),

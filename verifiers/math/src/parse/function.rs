@@ -136,7 +136,7 @@ impl Parser<'_> {
                 _ => Err(Stop::Syntax),
             },
             Some(Kind::Open) => {
-                let group = self.deeper(Self::power)?;
+                let group = self.deeper(Self::atom)?;
                 Ok(vec![group])
             }
             _ => self.deeper(Self::bare).map(|argument| vec![argument]),

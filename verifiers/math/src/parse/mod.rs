@@ -32,7 +32,7 @@ enum Separator {
 
 /// The tree of all the tokens.
 pub(crate) fn parse(tokens: &[Token<'_>]) -> Parsed {
-    let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, nodes: 0, bar: false, quantities: true };
+    let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, nodes: 0, bar: false, quantities: true, wraps: 0 };
     let expr = parser.list()?;
     if parser.at < parser.tokens.len() { Err(Stop::Syntax) } else { Ok(expr) }
 }
@@ -46,6 +46,8 @@ struct Parser<'a> {
     bar: bool,
     /// Whether units may follow a value here.
     quantities: bool,
+    /// Parts so far that hold the one before them, as in `a/b/c`: they deepen the tree without brackets.
+    wraps: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -81,6 +83,12 @@ impl<'a> Parser<'a> {
     fn node(&mut self) -> Result<(), Stop> {
         self.nodes += 1;
         if self.nodes > NODES { Err(Stop::Limit(LimitError::Nodes)) } else { Ok(()) }
+    }
+
+    /// A part that holds the one before it.
+    fn wrap(&mut self) -> Result<(), Stop> {
+        self.wraps += 1;
+        if self.wraps > 2 * DEPTH { Err(Stop::Limit(LimitError::Depth)) } else { Ok(()) }
     }
 
     /// One level deeper: in brackets, radicals, exponents and arguments.
@@ -163,12 +171,13 @@ impl<'a> Parser<'a> {
                 Relator::Other
             }
             Kind::Command("not") => {
-                self.at += 1;
-                return match self.relator()? {
-                    Relator::Equal => Some(Relator::NotEqual),
-                    Relator::In => Some(Relator::NotIn),
-                    _ => None,
+                let negated = match self.kind(1)? {
+                    Kind::Symbol('=') => Relator::NotEqual,
+                    Kind::Command("in") => Relator::NotIn,
+                    _ => return None,
                 };
+                self.at += 1;
+                negated
             }
             _ => return None,
         };
@@ -177,10 +186,17 @@ impl<'a> Parser<'a> {
     }
 
     fn relation(&mut self) -> Parsed {
-        // `≈ 17.1` and `= 5` have no first side
-        let _ = self.relator();
-        let first = self.union()?;
         let mut rest = Vec::new();
+        let first = match self.relator() {
+            // `≈ 17.1` and `= 5` are 17.1 and 5
+            None | Some(Relator::Equal | Relator::Approx) => self.union()?,
+            // `> 5` is about something without a name
+            Some(relator) => {
+                let side = self.union()?;
+                rest.push((relator, side));
+                Expr::Variable("".into())
+            }
+        };
         while let Some(relator) = self.relator() {
             let side = self.union()?;
             self.node()?;
@@ -204,12 +220,14 @@ impl<'a> Parser<'a> {
                 Some(Kind::Command("setminus")) => {
                     self.at += 1;
                     let without = self.ratio()?;
+                    self.wrap()?;
                     let from = one_or(sets, Expr::Union);
                     sets = vec![Expr::Without(Box::new(from), Box::new(without))];
                 }
                 Some(Kind::Command("cap")) => {
                     self.at += 1;
                     let other = self.ratio()?;
+                    self.wrap()?;
                     sets = vec![Expr::Opaque("cap".into(), vec![one_or(sets, Expr::Union), other])];
                 }
                 _ => return Ok(one_or(sets, Expr::Union)),
@@ -306,12 +324,12 @@ impl<'a> Parser<'a> {
         if percent {
             self.at += 1;
             let value = Expr::Percent(Box::new(value));
-            return self.quantity(value);
+            return self.deeper(|p| p.quantity(value));
         }
         if let Some((factor, used)) = scale(&self.tokens[self.at..]) {
             self.at += used;
             let value = Expr::Product(vec![value, Expr::integer(factor)]);
-            return self.quantity(value);
+            return self.deeper(|p| p.quantity(value));
         }
         match units::read(&self.tokens[self.at..]) {
             Some((unit, used)) if used > 0 => {
@@ -359,6 +377,9 @@ impl<'a> Parser<'a> {
                 Some(Kind::Symbol('/')) => {
                     self.at += 1;
                     let below = self.factor()?;
+                    if matches!(factors.as_slice(), [Expr::Quotient(..)]) {
+                        self.wrap()?;
+                    }
                     let above = one_or(factors, Expr::Product);
                     factors = vec![Expr::Quotient(Box::new(above), Box::new(below))];
                 }
@@ -369,6 +390,7 @@ impl<'a> Parser<'a> {
                 Some(Kind::Command("mod" | "bmod" | "pmod")) => {
                     self.at += 1;
                     let modulus = self.factor()?;
+                    self.wrap()?;
                     let value = one_or(factors, Expr::Product);
                     factors = vec![Expr::Opaque("mod".into(), vec![value, modulus])];
                 }
@@ -403,7 +425,9 @@ impl<'a> Parser<'a> {
             Some(Kind::Letters(word)) => !matches!(*word, "and" | "or" | "percent" | "pct") && !self.unit_ahead(last),
             Some(Kind::Command(name)) => function::starts_atom(name),
             Some(Kind::Open | Kind::Begin(_)) => true,
-            Some(Kind::Text(content)) => name::letter(content).is_some() && !self.unit_ahead(last) || function::named(content.trim()).is_some(),
+            Some(Kind::Text(content)) => {
+                (name::letter(content).is_some() || function::named(content.trim()).is_some()) && !self.unit_ahead(last)
+            }
             Some(Kind::Symbol('(' | '⌊' | '⌈' | '[')) => true,
             Some(Kind::Symbol('|')) => !self.bar,
             Some(Kind::Symbol(c)) => c.is_alphabetic() && name::greek(*c) && last.is_some(),
@@ -424,7 +448,8 @@ impl<'a> Parser<'a> {
         if half_of_day(&self.tokens[self.at..]).is_some() || scale(&self.tokens[self.at..]).is_some() {
             return true;
         }
-        if !letters.is_empty() && (letters.len() == 1 || function::named(letters).is_some() || letters == "pi") {
+        let minutes = letters == "min" && !matches!(self.kind(1), Some(Kind::Open | Kind::Symbol('(' | '{' | '[' | '_')));
+        if !letters.is_empty() && !minutes && (letters.len() == 1 || function::named(letters).is_some() || letters == "pi") {
             return false;
         }
         match units::read(&self.tokens[self.at..]) {
@@ -443,6 +468,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             if let Some(used) = self.circle() {
                 self.at += used;
+                self.wrap()?;
                 base = Expr::Product(vec![base, Expr::Constant(Constant::Degree)]);
                 continue;
             }
@@ -457,6 +483,9 @@ impl<'a> Parser<'a> {
             }
             let exponent = self.deeper(Self::exponent)?;
             self.node()?;
+            if matches!(base, Expr::Power(..)) {
+                self.wrap()?;
+            }
             base = Expr::Power(Box::new(base), Box::new(exponent));
             base = self.postfix(base)?;
         }
@@ -524,7 +553,7 @@ impl<'a> Parser<'a> {
                 }
                 _ => return Ok(atom),
             };
-            self.node()?;
+            self.wrap()?;
         }
     }
 }
@@ -584,6 +613,11 @@ fn half_of_day(tokens: &[Token<'_>]) -> Option<(bool, usize)> {
     match word.to_ascii_lowercase().replace('.', "").as_str() {
         "am" => Some((false, 1)),
         "pm" => Some((true, 1)),
+        half @ ("a" | "p") => {
+            let dotted = tokens.get(1)?.kind == Kind::Symbol('.') && matches!(tokens.get(2)?.kind, Kind::Letters("m" | "M"));
+            let end = usize::from(tokens.get(3).is_some_and(|t| t.kind == Kind::Symbol('.')));
+            dotted.then_some((half == "p", 3 + end))
+        }
         _ => None,
     }
 }
