@@ -239,8 +239,12 @@ impl<'a> Lexer<'a> {
         let mut at = whole;
         let mut text = Cow::Borrowed(&rest[..whole]);
         let grouped = (1..=3).contains(&whole) && bytes[0] != b'0';
-        while grouped && self.commas == Commas::Thousands {
-            let Some(gap) = separator(&rest[at..]).filter(|gap| self.brackets == 0 || *gap > 1) else { break };
+        while grouped && self.commas != Commas::Separate {
+            let plain_comma = rest[at..].starts_with(',');
+            let Some(gap) = separator(&rest[at..]) else { break };
+            if plain_comma && (self.brackets > 0 && gap == 1 || self.commas == Commas::Decimal) {
+                break;
+            }
             if digits(at + gap) != 3 {
                 break;
             }

@@ -7,8 +7,9 @@ pub const ANSWER_BYTES: usize = 8192;
 pub const TAIL_BYTES: usize = 8192;
 /// Digits of one number as written.
 pub const DIGITS: usize = 1000;
-/// Brackets, radicals, powers and functions within each other.
-pub const DEPTH: usize = 48;
+/// Brackets, radicals, powers and functions within each other. With it, reading and comparing take less than 256 KiB of
+/// stack.
+pub const DEPTH: usize = 32;
 /// Nodes of an answer's tree.
 pub const NODES: usize = 4000;
 /// Absolute value of the power of ten in scientific notation.

@@ -318,6 +318,29 @@ fn write_opaque(name: &str, parts: &[Expr], f: &mut fmt::Formatter<'_>) -> fmt::
         ("dots", _) => f.write_str("\\dots"),
         ("norm", [x]) => write!(f, "\\|{x}\\|"),
         ("det", [Expr::Matrix(_)]) => write!(f, "\\left|{}\\right|", parts[0]),
+        ("det", [x]) => {
+            f.write_str("\\det ")?;
+            write_at(x, Level::Atom, f)
+        }
+        ("and", parts) => {
+            for (i, part) in parts.iter().enumerate() {
+                let gap = if i > 0 { " \\text{ and } " } else { "" };
+                write!(f, "{gap}{part}")?;
+            }
+            Ok(())
+        }
+        ("cases", cells) => {
+            f.write_str("\\begin{cases}")?;
+            for (i, cell) in cells.iter().enumerate() {
+                let gap = match i {
+                    0 => "",
+                    i if i % 2 == 1 => " & ",
+                    _ => " \\\\ ",
+                };
+                write!(f, "{gap}{cell}")?;
+            }
+            f.write_str("\\end{cases}")
+        }
         ("cap", [a, b]) => {
             write_at(a, Level::Sum, f)?;
             f.write_str(" \\cap ")?;

@@ -38,9 +38,7 @@ const GOLDS: usize = 1024;
 
 impl Default for MathVerifier {
     fn default() -> Self {
-        let config = MathConfig::default();
-        let settings = Arc::new(config.settings());
-        MathVerifier { config, settings, golds: RwLock::default() }
+        Self::of(MathConfig::default())
     }
 }
 
@@ -53,8 +51,13 @@ impl MathVerifier {
         if config.extract.is_empty() {
             return Err(NoRules);
         }
+        Ok(Self::of(config))
+    }
+
+    fn of(config: MathConfig) -> Self {
+        extract::prepare();
         let settings = Arc::new(config.settings());
-        Ok(MathVerifier { config, settings, golds: RwLock::default() })
+        MathVerifier { config, settings, golds: RwLock::default() }
     }
 
     /// The problem's gold answer, read once for all samples of its group.
@@ -179,14 +182,15 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
         // "the answer is 5" within a box
         if *rule == Rule::Boxed
             && matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }))
-            && let Cow::Borrowed(text) = found.text
-            && let Some(inner) = extract::announced(text)
+            && let Ok(Reading { plain, .. }) = &answer
+            && let Some(inner) = extract::announced(plain)
         {
-            answer = read(&inner.text);
-            found.text = inner.text;
+            let inner = inner.text.into_owned();
+            answer = read(&inner);
+            found.text = Cow::Owned(inner);
         }
         if found.rule == Rule::Phrase
-            && matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }))
+            && matches!(&answer, Ok(reading) if has_words(&reading.expr))
             && let Some(inner) = within_sentence(&found.text)
             && let Ok(reading) = read(inner)
             && !matches!(reading.expr, Expr::Text(_))
@@ -194,7 +198,7 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
             found.text = Cow::Owned(inner.to_owned());
             answer = Ok(reading);
         }
-        let prose = matches!(&answer, Ok(Reading { expr: Expr::Text(_), .. }));
+        let prose = matches!(&answer, Ok(reading) if has_words(&reading.expr));
         if !prose || !settings.search || found.rule == Rule::Boxed {
             return Some((found, answer));
         }
@@ -208,6 +212,17 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
         words.get_or_insert((found, answer));
     }
     words
+}
+
+/// Whether an answer is words, or has words for factors or terms.
+fn has_words(expr: &Expr) -> bool {
+    let factors = |v: &[Expr]| v.iter().any(|e| matches!(e, Expr::Text(_)));
+    match expr {
+        Expr::Text(_) => true,
+        Expr::Product(v) | Expr::Sum(v) => factors(v),
+        Expr::Quantity(inner, _) => has_words(inner),
+        _ => false,
+    }
 }
 
 /// What is stated later and counts more, in a search: a final answer announced after the last box, a number after the

@@ -102,7 +102,8 @@ pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding
         return Finding::yes("the same text");
     }
     let comparer = Comparer { policies, seed: Mix::of(&gold.plain).0, left: Cell::new(COMPARISONS), precise: Cell::new(PRECISE_CALLS) };
-    let (g, a) = (shape::matrices(&gold.expr), shape::matrices(&answer.expr));
+    let whole = |reading: &Reading| shape::matrices(&shape::parameters(&reading.expr));
+    let (g, a) = (whole(gold), whole(answer));
     let finding = comparer.compare(&g, &a);
     if finding.equal {
         return finding;
@@ -189,8 +190,8 @@ impl Comparer<'_> {
                 let same = pad(g) == pad(a) && (gh == ah || gh.is_none() || ah.is_none());
                 if same { Finding::yes("the same time") } else { Finding::no("another time") }
             }
-            (Expr::Time(t, half), other) | (other, Expr::Time(t, half)) => match other {
-                Expr::Ratio(parts) if half.is_none() && parts.len() == t.len() => {
+            (Expr::Time(t, _), other) | (other, Expr::Time(t, _)) => match other {
+                Expr::Ratio(parts) if parts.len() == t.len() => {
                     let same = parts.iter().zip(t).all(|(p, t)| *p == Expr::integer(i64::from(*t)));
                     if same { Finding::yes("the same time") } else { Finding::no("another time") }
                 }
@@ -242,6 +243,13 @@ impl Comparer<'_> {
 
     /// Lists and sets in any order; each of their elements must have its like in the other.
     fn collections(&self, gold: &Expr, answer: &Expr) -> Finding {
+        if let (Some(g), Some(a)) = (shape::named_values(gold), shape::named_values(answer))
+            && g.len() == a.len()
+            && let Some(ordered) = g.iter().map(|(name, _)| a.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone())).collect::<Option<Vec<_>>>()
+        {
+            let g: Vec<Expr> = g.into_iter().map(|(_, value)| value).collect();
+            return self.in_order(&g, &ordered);
+        }
         for (list, tuple, swapped) in [(gold, answer, false), (answer, gold, true)] {
             if let (Some(values), Expr::Tuple(items)) = (shape::tuple_of_assignments(list), tuple)
                 && values.len() == items.len()
@@ -359,7 +367,8 @@ impl Comparer<'_> {
                 if !self.policies.missing_unit {
                     return Finding::no(format!("the unit {} is only in one; policy `missing_unit`", unit.name));
                 }
-                if matches!(gold, Expr::Quantity(..)) { self.scalars(value, other) } else { self.scalars(other, value) }
+                let plain = if matches!(gold, Expr::Quantity(..)) { self.scalars(value, other) } else { self.scalars(other, value) };
+                missing(plain, "missing_unit")
             }
             (Expr::Percent(g), Expr::Percent(a)) => self.scalars(g, a),
             (Expr::Percent(value), other) | (other, Expr::Percent(value)) => {
@@ -371,7 +380,8 @@ impl Comparer<'_> {
                 if !plain {
                     return hundredths;
                 }
-                if matches!(gold, Expr::Percent(_)) { self.values(value, other) } else { self.values(other, value) }
+                let plain = if matches!(gold, Expr::Percent(_)) { self.values(value, other) } else { self.values(other, value) };
+                missing(plain, "missing_percent")
             }
             (Expr::Based(_, g, base), Expr::Based(_, a, other)) => match (base == other, g == a) {
                 (true, true) => Finding::yes("the same digits in the same base"),
@@ -388,7 +398,7 @@ impl Comparer<'_> {
                         return angle;
                     }
                     let plain = self.values(g.as_ref().unwrap_or(gold), a.as_ref().unwrap_or(answer));
-                    if plain.equal { Finding::yes(format!("{}, the degree sign missing in one", plain.why)) } else { plain }
+                    if plain.equal { missing(plain, "missing_unit") } else { plain }
                 }
             },
         }
@@ -442,7 +452,7 @@ impl Comparer<'_> {
             scalar::variables(gold, &mut g);
             scalar::variables(answer, &mut a);
             if g.len() == a.len() {
-                return self.expressions(gold, &replaced(&a, &g), Question::Equal);
+                return missing(self.expressions(gold, &replaced(&a, &g), Question::Equal), "rename_variables");
             }
         }
         let constant = |name: &str, expr: &Expr| {
@@ -459,10 +469,15 @@ impl Comparer<'_> {
             && constant(&x, gold)
             && constant(&y, answer)
         {
-            return self.expressions(gold, &replaced(&[y], &[x]), Question::Equal);
+            return missing(self.expressions(gold, &replaced(&[y], &[x]), Question::Equal), "rename_constant");
         }
         finding
     }
+}
+
+/// A finding that rests on a policy says so.
+fn missing(finding: Finding, policy: &str) -> Finding {
+    if finding.equal { Finding::yes(format!("{}, by policy `{policy}`", finding.why)) } else { finding }
 }
 
 fn values(list: &[Expr]) -> Option<Vec<dashu_ratio::RBig>> {

@@ -7,6 +7,9 @@ use crate::tree::{Expr, Relator};
 impl Comparer<'_> {
     /// At least one side is a relation.
     pub(super) fn relations(&self, gold: &Expr, answer: &Expr) -> Finding {
+        if shape::named_values(gold).is_some() && shape::named_values(answer).is_some() {
+            return self.collections(gold, answer);
+        }
         match (gold, answer) {
             (Expr::Relation(gf, gr), Expr::Relation(af, ar)) => self.both(gold, answer, (gf, gr), (af, ar)),
             (Expr::Relation(..), other) => match self.said(gold) {

@@ -63,10 +63,12 @@ impl Comparer<'_> {
         let digits = decimal.decimal.significant;
         let rounded = digits >= least && gap <= 0.5 * unit * (1.0 + 1e-12);
         let truncated = digits > least && below && gap < unit * (1.0 - 1e-12) && !both;
-        let noise = digits >= 14 && gap <= 1e-12 * size;
+        // what a double prints has noise in its last digits
+        let noise = (14..=18).contains(&digits) && gap <= 1e-12 * size;
         let places = self.policies.decimals.is_some_and(|places| self.same_places(&decimal, other, places));
         if rounded || truncated || noise || places {
-            return Some(Finding::yes(format!("equal to {digits} significant digits")));
+            let right = if noise && !rounded { 12 } else { digits };
+            return Some(Finding::yes(format!("equal to {right} significant digits; policy `rounding` asks for {least}")));
         }
         let precise = digits < least && gap <= 0.5 * unit * (1.0 + 1e-12);
         precise.then(|| Finding::no(format!("it is rounded to {digits} significant digits; policy `rounding` asks for {least}")))

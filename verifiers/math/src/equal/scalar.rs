@@ -202,6 +202,8 @@ impl Comparer<'_> {
                     }
                     met.push((point, x, y));
                 }
+                (Ok(_), Err(Stop::Domain | Stop::NotReal)) if pieced(gold) => return Some(apart()),
+                (Err(Stop::Domain | Stop::NotReal), Ok(_)) if pieced(answer) => return Some(apart()),
                 (Err(Stop::Uncertain), Ok(_)) | (Ok(_), Err(Stop::Uncertain)) | (Err(Stop::Uncertain), Err(Stop::Uncertain)) => {
                     unclear.push(point);
                 }
@@ -280,6 +282,21 @@ impl Comparer<'_> {
             }
         })
     }
+}
+
+fn apart() -> Finding {
+    Finding::no("they are defined in different places")
+}
+
+/// Whether an expression may have another formula elsewhere: what equals it in one place then says nothing of another.
+fn pieced(expr: &Expr) -> bool {
+    let even = |e: &Expr| matches!(e, Expr::Power(_, n) if exact::value(n).is_some_and(|n| n.is_int() && (n / RBig::from(2)).is_int()));
+    expr.any(&|e| match e {
+        Expr::Apply(Function::Abs | Function::Max | Function::Min | Function::Floor | Function::Ceil | Function::Sign, _) => true,
+        Expr::Apply(Function::Sqrt | Function::Root, v) => v.iter().any(|e| e.any(&even)),
+        Expr::Power(base, n) => exact::value(n).is_some_and(|n| !n.is_int()) && base.any(&even),
+        _ => false,
+    })
 }
 
 /// Whether a pair of values may answer the question with yes; for proportions given the first pair.

@@ -31,7 +31,7 @@ fn everything() -> Vec<Piece> {
 pub(super) fn named(expr: &Expr) -> bool {
     match expr {
         Expr::Variable(_) | Expr::Call(..) | Expr::Text(_) => true,
-        Expr::Opaque(name, _) => name.as_ref() != "dots",
+        Expr::Opaque(name, _) => !matches!(name.as_ref(), "dots" | "and" | "cases"),
         Expr::Series(_) => true,
         Expr::Tuple(v) | Expr::Sum(v) | Expr::Product(v) | Expr::Ratio(v) | Expr::Apply(Function::Abs, v) => v.iter().all(named),
         Expr::Quotient(a, b) => named(a) && named(b),
@@ -79,6 +79,18 @@ pub(super) fn solution(expr: &Expr) -> Option<Solution> {
         }
         Expr::Comprehension(_, condition) => solution(condition),
         Expr::Relation(first, rest) => relation(first, rest),
+        Expr::Opaque(name, parts) if name.as_ref() == "and" => {
+            let mut all = Solution { pieces: everything(), subject: None };
+            for part in parts {
+                let part = solution(part)?;
+                if all.subject.as_ref().zip(part.subject.as_ref()).is_some_and(|(a, b)| a != b) {
+                    return None;
+                }
+                all.pieces = intersection(&all.pieces, &part.pieces)?;
+                all.subject = all.subject.or(part.subject);
+            }
+            Some(all)
+        }
         _ => None,
     }
 }
@@ -132,6 +144,22 @@ fn bounded(subject: &Expr, left: Option<(&Expr, Relator)>, right: Option<(Relato
         return Some(Solution { pieces: vec![both], subject });
     }
     Some(Solution { pieces: vec![mirror(&piece), piece], subject })
+}
+
+/// What is in both.
+fn intersection(left: &[Piece], right: &[Piece]) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    for a in left {
+        for b in right {
+            let (al, bl, ah, bh) = (approximate(&a.low)?, approximate(&b.low)?, approximate(&a.high)?, approximate(&b.high)?);
+            let (low, from) = if al == bl { (&a.low, a.from && b.from) } else if al > bl { (&a.low, a.from) } else { (&b.low, b.from) };
+            let (high, to) = if ah == bh { (&a.high, a.to && b.to) } else if ah < bh { (&a.high, a.to) } else { (&b.high, b.to) };
+            if al.max(bl) < ah.min(bh) || al.max(bl) == ah.min(bh) && from && to {
+                pieces.push(Piece { low: low.clone(), high: high.clone(), from, to });
+            }
+        }
+    }
+    Some(pieces)
 }
 
 /// Pieces without some points.

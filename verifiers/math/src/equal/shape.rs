@@ -90,6 +90,22 @@ pub(super) fn member(expr: &Expr) -> Option<&Expr> {
     }
 }
 
+/// Values by name: of `x = 1, y = 2` or `(x, y) = (1, 2)`.
+pub(super) fn named_values(expr: &Expr) -> Option<Vec<(String, Expr)>> {
+    if let Expr::Relation(first, rest) = expr {
+        let (Expr::Tuple(names), [(Relator::Equal, Expr::Tuple(values))]) = (&**first, rest.as_slice()) else { return None };
+        let pairs = names.iter().map(ToString::to_string).zip(values.iter().cloned());
+        return (names.len() == values.len()).then(|| pairs.collect());
+    }
+    let values = tuple_of_assignments(expr)?;
+    let Expr::List(items) = expr else { return None };
+    let name = |item: &Expr| match item {
+        Expr::Relation(first, _) => first.to_string(),
+        other => other.to_string(),
+    };
+    Some(items.iter().map(name).zip(values).collect())
+}
+
 /// Assignments to different names as the tuple of what they assign.
 pub(super) fn tuple_of_assignments(expr: &Expr) -> Option<Vec<Expr>> {
     let Expr::List(items) = expr else { return None };
@@ -105,6 +121,30 @@ pub(super) fn tuple_of_assignments(expr: &Expr) -> Option<Vec<Expr>> {
         values.push(assigned(item)?.clone());
     }
     (values.len() > 1).then_some(values)
+}
+
+/// The tree with the integer parameters of a family of answers (`k \in \mathbb{Z}`) numbered rather than named.
+pub(super) fn parameters(expr: &Expr) -> Expr {
+    let Expr::List(items) = expr else { return expr.clone() };
+    let mut names: Vec<&str> = Vec::new();
+    for item in items {
+        if let Expr::Relation(first, rest) = item
+            && let (Expr::Variable(name), [(Relator::In, Expr::Variable(set))]) = (&**first, rest.as_slice())
+            && matches!(set.as_ref(), "bb Z" | "Z")
+        {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return expr.clone();
+    }
+    expr.map(&|e| match e {
+        Expr::Variable(name) => {
+            let at = names.iter().position(|n| *n == name.as_ref())?;
+            Some(Expr::Variable(format!("k_{{\\mathbb{{Z}}{at}}}").into()))
+        }
+        _ => None,
+    })
 }
 
 /// The tree with sums and products of matrices carried out.

@@ -113,6 +113,10 @@ pub(super) fn boxed(text: &str) -> Option<Extracted<'_>> {
     let content = |b: &&Framed| text[b.inner.clone()].trim();
     if items.iter().any(|b| content(b) != content(&last)) {
         let parts: Vec<&str> = items.iter().rev().map(content).collect();
+        if parts.iter().any(|p| p.is_empty()) {
+            extracted.text = Cow::Borrowed("");
+            return Some(extracted);
+        }
         // each box is an element of its own, whatever commas it has
         let grouped = parts.iter().any(|p| p.contains(','));
         extracted.text = Cow::Owned(parts.join(match (chosen, grouped) {

@@ -95,7 +95,11 @@ impl<R: Real> Ball<R> {
         if !small.is_zero() && small.size() > small.error && small.size() < large * R::EPSILON {
             return Err(Stop::Uncertain);
         }
-        Self::rounded(self.value.add(&other.value), self.error + other.error)
+        let sum = self.value.add(&other.value);
+        if self.whole().is_some() && other.whole().is_some() {
+            return Self::new(sum, 0.0);
+        }
+        Self::rounded(sum, self.error + other.error)
     }
 
     pub(crate) fn sub(&self, other: &Self) -> Value<R> {
@@ -107,7 +111,9 @@ impl<R: Real> Ball<R> {
         if self.is_zero() || other.is_zero() {
             return Ok(Self::integer(0));
         }
-        Self::rounded(self.value.mul(&other.value), error)
+        let product = self.value.mul(&other.value);
+        let whole = self.whole().zip(other.whole()).is_some() && product.approx().abs() < 9e15;
+        if whole { Self::new(product, 0.0) } else { Self::rounded(product, error) }
     }
 
     /// Whether it is exactly zero.

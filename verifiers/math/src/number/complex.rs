@@ -13,6 +13,9 @@ pub(crate) struct Complex<R> {
     pub im: Ball<R>,
 }
 
+/// Real functions in a complex one.
+const COMPLEX: usize = 6;
+
 type Value<R> = Result<Complex<R>, Stop>;
 
 impl<R: Real> Complex<R> {
@@ -149,8 +152,8 @@ pub(crate) fn value<R: Real>(expr: &Expr, at: &At<'_>) -> Value<R> {
         Expr::Quantity(inner, _) => go(inner),
         Expr::Power(base, exponent) => power(base, exponent, at),
         Expr::Apply(function, arguments) => {
-            at.call()?;
             let values = arguments.iter().map(go).collect::<Result<Vec<_>, _>>()?;
+            at.calls(if values.iter().all(|v| v.im.is_zero()) { 1 } else { COMPLEX })?;
             apply(*function, &values, expr, at)
         }
         other if atom(other).is_some() => real_value(other, at).map(Complex::real),
@@ -169,10 +172,11 @@ fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>) -> Value<R> {
             return base_value.power(whole);
         }
         if exact == RBig::from_parts(1.into(), 2u8.into()) {
+            at.calls(COMPLEX)?;
             return base_value.sqrt();
         }
     }
-    at.call()?;
+    at.calls(COMPLEX)?;
     let exponent: Complex<R> = value(exponent, at)?;
     if *base == Expr::Constant(Constant::E) {
         return exponent.exp();

@@ -34,7 +34,12 @@ impl<'a> At<'a> {
 
     /// Takes a function or root off the budget.
     pub(crate) fn call(&self) -> Result<(), Stop> {
-        let left = self.functions.get().checked_sub(1).ok_or(Stop::Overflow)?;
+        self.calls(1)
+    }
+
+    /// Takes several off it.
+    pub(crate) fn calls(&self, count: usize) -> Result<(), Stop> {
+        let left = self.functions.get().checked_sub(count).ok_or(Stop::Overflow)?;
         self.functions.set(left);
         Ok(())
     }
@@ -48,7 +53,25 @@ impl<'a> At<'a> {
 
 /// Names of parts that have no value of their own are their LaTeX: the same part has the same value everywhere.
 pub(crate) fn atom(expr: &Expr) -> Option<String> {
-    matches!(expr, Expr::Opaque(..) | Expr::Call(..) | Expr::Text(_) | Expr::Variable(_)).then(|| expr.to_string())
+    match expr {
+        Expr::Variable(_) | Expr::Text(_) => Some(expr.to_string()),
+        Expr::Opaque(..) | Expr::Call(..) => Some(sorted(expr).to_string()),
+        _ => None,
+    }
+}
+
+/// The same with the terms of sums and the factors of products in one order.
+fn sorted(expr: &Expr) -> Expr {
+    let order = |list: &[Expr]| {
+        let mut keyed: Vec<(String, Expr)> = list.iter().map(|e| sorted(e)).map(|e| (e.to_string(), e)).collect();
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        keyed.into_iter().map(|(_, e)| e).collect()
+    };
+    expr.map(&|e| match e {
+        Expr::Sum(terms) => Some(Expr::Sum(order(terms))),
+        Expr::Product(factors) => Some(Expr::Product(order(factors))),
+        _ => None,
+    })
 }
 
 /// The real value of the expression.

@@ -50,6 +50,15 @@ impl<'a> Parser<'a> {
             self.at += 4;
             return literal::repeating(text, &period).map(Expr::Number);
         }
+        if let Some(Kind::Letters(digits)) = self.peek()
+            && self.kind(1) == Some(&Kind::Symbol('_'))
+            && !self.tokens[self.at].spaced
+            && digits.bytes().all(|b| b.is_ascii_hexdigit())
+        {
+            let digits = format!("{text}{digits}");
+            self.at += 1;
+            return self.based(&digits);
+        }
         if self.symbol() == Some('_') {
             return self.based(text);
         }
@@ -306,6 +315,10 @@ impl<'a> Parser<'a> {
                 let inner = self.subscript()?;
                 self.variable(&format!("circled {inner}"))
             }
+            "det" => {
+                let inner = self.deeper(Self::atom)?;
+                Ok(Expr::Opaque("det".into(), vec![inner]))
+            }
             "sum" | "prod" => self.series(name == "prod"),
             "int" | "iint" | "iiint" | "oint" | "lim" | "limsup" | "liminf" => self.operator(name),
             _ if function::letter(name) => self.variable(name),
@@ -314,8 +327,9 @@ impl<'a> Parser<'a> {
     }
 
     fn matrix(&mut self, environment: &str) -> Parsed {
+        let system = ["cases", "aligned", "gathered", "align", "align*"].contains(&environment);
         let known = ["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"];
-        if !known.contains(&environment) {
+        if !system && !known.contains(&environment) {
             return Err(Stop::Syntax);
         }
         let rows = self.enclosed(|p| {
@@ -333,6 +347,9 @@ impl<'a> Parser<'a> {
                     Some(Kind::Symbol('&')) => p.at += 1,
                     _ => {
                         let cell = p.relation()?;
+                        while system && matches!(p.symbol(), Some(',' | ';' | '.')) {
+                            p.at += 1;
+                        }
                         if let Some(row) = rows.last_mut() {
                             row.push(cell);
                         }
@@ -345,6 +362,16 @@ impl<'a> Parser<'a> {
             rows.retain(|row| !row.is_empty());
             Ok(rows)
         })?;
+        if system {
+            // a system of equations, or the branches of a function
+            let single = rows.iter().all(|row| row.len() == 1);
+            let cells: Vec<Expr> = rows.into_iter().flatten().collect();
+            return match (cells.is_empty(), single) {
+                (true, _) => Err(Stop::Syntax),
+                (_, true) => Ok(one_or(cells, Expr::List)),
+                _ => Ok(Expr::Opaque("cases".into(), cells)),
+            };
+        }
         let width = rows.first().map_or(0, Vec::len);
         if width == 0 || rows.iter().any(|row| row.len() != width) {
             return Err(Stop::Syntax);

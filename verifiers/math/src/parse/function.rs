@@ -60,7 +60,7 @@ pub(super) fn starts_atom(name: &str) -> bool {
             name,
             "frac" | "sqrt" | "cbrt" | "binom" | "pi" | "infty" | "lfloor" | "lceil" | "overline" | "bar" | "vec" | "hat"
                 | "overrightarrow" | "tilde" | "widehat" | "dot" | "ddot" | "angle" | "triangle" | "mathbb" | "mathcal"
-                | "mathfrak" | "partial" | "textcircled" | "sum" | "prod" | "int" | "iint" | "iiint" | "oint" | "lim" | "imath"
+                | "mathfrak" | "partial" | "textcircled" | "det" | "sum" | "prod" | "int" | "iint" | "iiint" | "oint" | "lim" | "imath"
         )
 }
 

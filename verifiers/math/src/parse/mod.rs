@@ -27,7 +27,9 @@ type Parsed = Result<Expr, Stop>;
 enum Separator {
     Comma,
     Semicolon,
+    /// "or", or a space that is as good.
     Word,
+    And,
 }
 
 /// The tree of all the tokens.
@@ -116,18 +118,21 @@ impl<'a> Parser<'a> {
             let one = match self.peek()? {
                 Kind::Symbol(',') => Separator::Comma,
                 Kind::Symbol(';') => Separator::Semicolon,
-                Kind::Letters("and" | "or") => Separator::Word,
+                Kind::Letters("and") => Separator::And,
+                Kind::Letters("or") => Separator::Word,
                 Kind::Symbol('&') if found.is_some() => Separator::Comma,
                 Kind::Text(words) => match words.trim().trim_matches(|c| ",;".contains(c)).trim() {
-                    "and" | "or" | "" => Separator::Word,
+                    "and" => Separator::And,
+                    "or" | "" => Separator::Word,
                     _ => return found,
                 },
-                Kind::Command("lor" | "vee" | "land" | "wedge") => Separator::Word,
+                Kind::Command("lor" | "vee") => Separator::Word,
+                Kind::Command("land" | "wedge") => Separator::And,
                 _ => return found,
             };
             found = match found {
                 Some(Separator::Semicolon) => found,
-                Some(Separator::Comma) if one == Separator::Word => found,
+                Some(Separator::Comma) if matches!(one, Separator::Word | Separator::And) => found,
                 _ => Some(one),
             };
             self.at += 1;
@@ -303,8 +308,12 @@ impl<'a> Parser<'a> {
         if !self.quantities || self.depth > 2 {
             return Ok(value);
         }
-        if let (Expr::Number(_), Some((pm, used))) = (&value, half_of_day(&self.tokens[self.at..]))
-            && let Expr::Number(n) = &value
+        let half = half_of_day(&self.tokens[self.at..]);
+        if half.is_some() && self.at > 1 && self.tokens[self.at - 2].kind == Kind::Symbol(':') {
+            // minutes: the time is read as a whole
+            return Ok(value);
+        }
+        if let (Expr::Number(n), Some((pm, used))) = (&value, half)
             && let Ok(hour) = u32::try_from(n.value.numerator().clone())
             && n.value.is_int()
         {
@@ -337,11 +346,25 @@ impl<'a> Parser<'a> {
                 if unit.name.as_ref() == "degree" {
                     return Ok(Expr::Product(vec![value, Expr::Constant(Constant::Degree)]));
                 }
-                // `90^\circ F` is a temperature
-                Ok(Expr::Quantity(Box::new(value), unit))
+                let quantity = Expr::Quantity(Box::new(value), unit.clone());
+                self.compound(quantity, &unit)
             }
             _ => Ok(value),
         }
+    }
+
+    /// `1 hour 30 minutes`: quantities of one dimension side by side are their sum, in the unit of the first.
+    fn compound(&mut self, quantity: Expr, unit: &units::Unit) -> Parsed {
+        let Some(Kind::Number(text)) = self.peek() else { return Ok(quantity) };
+        let number = literal::number(text)?;
+        let Some((other, used)) = units::read(&self.tokens[self.at + 1..]) else { return Ok(quantity) };
+        let units::Match::Factor(factor) = other.compare(unit) else { return Ok(quantity) };
+        let Expr::Quantity(value, unit) = quantity else { return Ok(quantity) };
+        self.at += 1 + used;
+        self.wrap()?;
+        let factor = Expr::Number(crate::tree::Number { value: factor, decimal: None });
+        let part = Expr::Product(vec![Expr::Number(number), factor]);
+        Ok(Expr::Quantity(Box::new(Expr::Sum(vec![*value, part])), unit))
     }
 
     /// Signs and a product.
@@ -377,7 +400,7 @@ impl<'a> Parser<'a> {
                 Some(Kind::Symbol('/')) => {
                     self.at += 1;
                     let below = self.factor()?;
-                    if matches!(factors.as_slice(), [Expr::Quotient(..)]) {
+                    if factors.iter().any(|f| matches!(f, Expr::Quotient(..))) {
                         self.wrap()?;
                     }
                     let above = one_or(factors, Expr::Product);
@@ -592,8 +615,13 @@ fn grouped(elements: Vec<Expr>, separators: &[Separator]) -> Expr {
     if has(Separator::Semicolon) && has(Separator::Comma) {
         return list(splits(&|s| s == Separator::Semicolon));
     }
-    if has(Separator::Word) && has(Separator::Comma) {
-        let groups = splits(&|s| s == Separator::Word);
+    let word = |s: Separator| matches!(s, Separator::Word | Separator::And);
+    let inequality = |e: &Expr| matches!(e, Expr::Relation(_, rest) if rest.iter().all(|(r, _)| matches!(r, Relator::Less | Relator::LessEqual | Relator::Greater | Relator::GreaterEqual | Relator::NotEqual)));
+    if separators.iter().all(|s| *s == Separator::And) && elements.iter().all(inequality) {
+        return Expr::Opaque("and".into(), elements);
+    }
+    if separators.iter().any(|s| word(*s)) && has(Separator::Comma) {
+        let groups = splits(&word);
         let names = |group: &Vec<Expr>| group.iter().map(name::assigned).collect::<Option<Vec<_>>>();
         let first = groups.first().and_then(names);
         if first.is_some() && groups.len() > 1 && groups.iter().all(|g| g.len() > 1 && names(g) == first) {
