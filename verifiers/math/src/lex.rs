@@ -53,7 +53,15 @@ pub(crate) enum Commas {
 
 /// The tokens of a text.
 pub(crate) fn tokens(text: &str, commas: Commas) -> Result<Vec<Token<'_>>, LimitError> {
-    let mut lexer = Lexer { text, at: 0, commas, environments: 0, out: Vec::with_capacity(16), spaced: false, brackets: 0 };
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        commas,
+        environments: 0,
+        out: Vec::with_capacity(16),
+        spaced: false,
+        brackets: 0,
+    };
     while lexer.at < text.len() {
         lexer.step()?;
         if lexer.out.len() > NODES {
@@ -76,24 +84,99 @@ struct Lexer<'a> {
 
 /// Commands that only change the look.
 const LOOK: &[&str] = &[
-    "left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "biggl", "biggr", "Biggl",
-    "Biggr", "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "rm", "bf", "it", "middle",
-    "mathstrut", "strut", "hline", "nonumber", "notag", "centering", "boldmath", "large", "Large", "small",
+    "left",
+    "right",
+    "big",
+    "Big",
+    "bigl",
+    "bigr",
+    "Bigl",
+    "Bigr",
+    "bigg",
+    "Bigg",
+    "biggl",
+    "biggr",
+    "Biggl",
+    "Biggr",
+    "displaystyle",
+    "textstyle",
+    "scriptstyle",
+    "limits",
+    "nolimits",
+    "rm",
+    "bf",
+    "it",
+    "middle",
+    "mathstrut",
+    "strut",
+    "hline",
+    "nonumber",
+    "notag",
+    "centering",
+    "boldmath",
+    "large",
+    "Large",
+    "small",
 ];
 
 /// Commands that are space.
-const SPACE: &[&str] = &["quad", "qquad", "enspace", "space", "thinspace", "hfill", "newline", "par", "hspace", "vspace", "phantom", "hphantom", "vphantom"];
+const SPACE: &[&str] = &[
+    "quad",
+    "qquad",
+    "enspace",
+    "space",
+    "thinspace",
+    "hfill",
+    "newline",
+    "par",
+    "hspace",
+    "vspace",
+    "phantom",
+    "hphantom",
+    "vphantom",
+];
 
 /// Commands whose argument is words.
 const TEXT: &[&str] = &[
-    "text", "mbox", "textbf", "textit", "textrm", "textnormal", "mathrm", "hbox", "texttt", "textsf", "emph",
-    "operatorname", "mathsf", "mathtt", "textup", "unit", "intertext", "textsc", "rm",
+    "text",
+    "mbox",
+    "textbf",
+    "textit",
+    "textrm",
+    "textnormal",
+    "mathrm",
+    "hbox",
+    "texttt",
+    "textsf",
+    "emph",
+    "operatorname",
+    "mathsf",
+    "mathtt",
+    "textup",
+    "unit",
+    "intertext",
+    "textsc",
+    "rm",
 ];
 
 /// Commands whose argument is set in another font.
 const FONT: &[&str] = &[
-    "mathbf", "boldsymbol", "mathit", "bm", "mathnormal", "boxed", "fbox", "underline", "color",
-    "textcolor", "mathopen", "mathclose", "mathrel", "mathbin", "mathord", "smash",
+    "mathbf",
+    "boldsymbol",
+    "mathit",
+    "bm",
+    "mathnormal",
+    "boxed",
+    "fbox",
+    "underline",
+    "color",
+    "textcolor",
+    "mathopen",
+    "mathclose",
+    "mathrel",
+    "mathbin",
+    "mathord",
+    "smash",
 ];
 
 impl<'a> Lexer<'a> {
@@ -137,7 +220,9 @@ impl<'a> Lexer<'a> {
             '=' if rest.starts_with("==") => self.push(Kind::Symbol('='), 2),
             '-' if rest.starts_with("->") => self.push(Kind::Command("to"), 2),
             '$' | '~' => self.skip(1),
-            c if c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2061}' | '\u{feff}' | '\u{200e}' | '\u{200f}') => {
+            c if c.is_whitespace()
+                || matches!(c, '\u{200b}' | '\u{2061}' | '\u{feff}' | '\u{200e}' | '\u{200f}') =>
+            {
                 self.skip(c.len_utf8());
             }
             '\'' | '’' | '′' => self.push(Kind::Symbol('\''), c.len_utf8()),
@@ -215,7 +300,8 @@ impl<'a> Lexer<'a> {
             return self.push(Kind::Command(command), length);
         }
         let power = |digit| [Kind::Symbol('^'), Kind::Number(Cow::Borrowed(digit))];
-        let fraction = |a, b| [Kind::Command("frac"), Kind::Number(Cow::Borrowed(a)), Kind::Number(Cow::Borrowed(b))];
+        let fraction =
+            |a, b| [Kind::Command("frac"), Kind::Number(Cow::Borrowed(a)), Kind::Number(Cow::Borrowed(b))];
         let kinds = match c {
             '½' => fraction("1", "2").to_vec(),
             '¼' => fraction("1", "4").to_vec(),
@@ -238,10 +324,10 @@ impl<'a> Lexer<'a> {
         let whole = digits(0);
         let mut at = whole;
         let mut text = Cow::Borrowed(&rest[..whole]);
-        let grouped = (1..=3).contains(&whole) && bytes[0] != b'0';
-        while grouped && self.commas != Commas::Separate {
+        let grouped = (1..=3).contains(&whole) && bytes[0] != b'0' && self.commas != Commas::Separate;
+        loop {
             let plain_comma = rest[at..].starts_with(',');
-            let Some(gap) = separator(&rest[at..]) else { break };
+            let Some(gap) = separator(&rest[at..]).filter(|_| grouped) else { break };
             if plain_comma && (self.brackets > 0 && gap == 1 || self.commas == Commas::Decimal) {
                 break;
             }
@@ -253,13 +339,18 @@ impl<'a> Lexer<'a> {
         }
         let decimal_comma = self.commas == Commas::Decimal && bytes.get(at) == Some(&b',');
         let point = (bytes.get(at) == Some(&b'.') || decimal_comma)
-            && (digits(at + 1) > 0 || ["\\overline", "\\bar", "\\dot"].iter().any(|c| rest[at + 1..].starts_with(c)));
+            && (digits(at + 1) > 0
+                || ["\\overline", "\\bar", "\\dot"].iter().any(|c| rest[at + 1..].starts_with(c)));
         if point {
             let fraction = digits(at + 1);
             text.to_mut().push('.');
             text.to_mut().push_str(&rest[at + 1..at + 1 + fraction]);
             at += 1 + fraction;
-        } else if bytes.get(at) == Some(&b'.') && whole > 0 && digits(at + 1) == 0 && at + 1 == rest.trim_end().len() {
+        } else if bytes.get(at) == Some(&b'.')
+            && whole > 0
+            && digits(at + 1) == 0
+            && at + 1 == rest.trim_end().len()
+        {
             at += 1;
         }
         if text.len() > DIGITS {
@@ -299,7 +390,8 @@ impl<'a> Lexer<'a> {
             self.at += after + if none { blank + 1 } else { 0 };
             return Ok(());
         }
-        if let Some(space) = SPACE.iter().find(|s| name == **s || (name.starts_with("quad") && **s == "quad")) {
+        if let Some(space) = SPACE.iter().find(|s| name == **s || (name.starts_with("quad") && **s == "quad"))
+        {
             self.skip(1 + space.len());
             if name.ends_with("space") && self.rest().starts_with('{') || name.ends_with("phantom") {
                 let group = group(self.rest()).map_or(0, |inner| inner.len() + 2);
@@ -316,16 +408,22 @@ impl<'a> Lexer<'a> {
         }
         if FONT.contains(&name) {
             self.at += after;
-            if name.ends_with("color") && let Some(inner) = group(self.rest()) {
+            if name.ends_with("color")
+                && let Some(inner) = group(self.rest())
+            {
                 self.at += inner.len() + 2;
             }
             return Ok(());
         }
         if let ("begin" | "end", Some(inner)) = (name, group(&rest[after..])) {
             let kind = if name == "begin" { Kind::Begin(inner) } else { Kind::End(inner) };
-            self.environments = if name == "begin" { self.environments + 1 } else { self.environments.saturating_sub(1) };
+            self.environments =
+                if name == "begin" { self.environments + 1 } else { self.environments.saturating_sub(1) };
             self.push(kind, after + inner.len() + 2);
-            if name == "begin" && inner == "array" && let Some(columns) = group(self.rest()) {
+            if name == "begin"
+                && inner == "array"
+                && let Some(columns) = group(self.rest())
+            {
                 self.at += columns.len() + 2;
             }
             return Ok(());
@@ -385,7 +483,8 @@ impl<'a> Lexer<'a> {
             '|' => self.push(Kind::Symbol('‖'), length),
             '\\' => {
                 // text that was escaped twice
-                let twice = self.environments == 0 && body[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "{}%$,!".contains(c));
+                let twice = self.environments == 0
+                    && body[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "{}%$,!".contains(c));
                 if twice { self.at += 1 } else { self.push(Kind::Row, length) }
             }
             // brackets of mathematics in text
@@ -397,13 +496,18 @@ impl<'a> Lexer<'a> {
 
 /// Whether a character is a letter of a script that mathematics takes no variables from.
 fn word(c: char) -> bool {
-    !c.is_ascii() && (c.is_alphabetic() || ('\u{900}'..='\u{97f}').contains(&c)) && !('α'..='ω').contains(&c) && !('Α'..='Ω').contains(&c)
+    !c.is_ascii()
+        && (c.is_alphabetic() || ('\u{900}'..='\u{97f}').contains(&c))
+        && !('α'..='ω').contains(&c)
+        && !('Α'..='Ω').contains(&c)
 }
 
 /// Length of a separator of thousands at the start of a text.
 fn separator(text: &str) -> Option<usize> {
-    const SEPARATORS: [&str; 14] =
-        [",\\!\\,", ",\\!", "{,}", "{, }", " {,}", " {, }", "{,\\!}", "\\,", "\\!", "\\ ", ",", "~", " ", "\u{a0}"];
+    const SEPARATORS: [&str; 14] = [
+        ",\\!\\,", ",\\!", "{,}", "{, }", " {,}", " {, }", "{,\\!}", "\\,", "\\!", "\\ ", ",", "~", " ",
+        "\u{a0}",
+    ];
     const THIN: [&str; 2] = ["\u{202f}", "\u{2009}"];
     let found = SEPARATORS.iter().chain(&THIN).find(|s| text.starts_with(**s))?;
     // `32,\! 349`
@@ -464,7 +568,8 @@ mod tests {
 
     #[test]
     fn spellings_of_one_thing_are_one_token() {
-        let kinds = |text| tokens(text, Commas::Thousands).unwrap().into_iter().map(|t| t.kind).collect::<Vec<_>>();
+        let kinds =
+            |text| tokens(text, Commas::Thousands).unwrap().into_iter().map(|t| t.kind).collect::<Vec<_>>();
         assert_eq!(kinds(r"\left(\dfrac12\right)"), kinds(r"(\frac12)"));
         assert_eq!(kinds(r"x \leqslant 2 \cdot y"), kinds("x<=2*y"));
         assert_eq!(kinds(r"\\frac{1}{2}"), kinds(r"\frac{1}{2}"));

@@ -31,7 +31,9 @@ impl Reading {
     pub fn normal(&self) -> String {
         match &self.expr {
             Expr::Based(..) | Expr::Quantity(..) | Expr::Percent(_) => self.to_string(),
-            expr => crate::number::exact::value(expr).map_or_else(|| self.to_string(), |value| value.to_string()),
+            expr => {
+                crate::number::exact::value(expr).map_or_else(|| self.to_string(), |value| value.to_string())
+            }
         }
     }
 }
@@ -75,7 +77,11 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
 
 /// The text with the digits of other scripts as ASCII.
 fn ascii_digits(text: &str) -> Cow<'_, str> {
-    let digit = |c: char| ['٠', '۰', '०', '０'].into_iter().find_map(|zero| (c as u32).checked_sub(zero as u32).filter(|d| *d < 10));
+    let digit = |c: char| {
+        ['٠', '۰', '०', '０']
+            .into_iter()
+            .find_map(|zero| (c as u32).checked_sub(zero as u32).filter(|d| *d < 10))
+    };
     if text.is_ascii() || !text.chars().any(|c| digit(c).is_some()) {
         return Cow::Borrowed(text);
     }
@@ -114,8 +120,16 @@ fn integer(text: &str) -> Option<Expr> {
 }
 
 /// Pairs of marks around a whole answer.
-const AROUND: [(&str, &str); 8] =
-    [("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("__", "__"), ("`", "`"), ("\"", "\"")];
+const AROUND: [(&str, &str); 8] = [
+    ("$$", "$$"),
+    ("$", "$"),
+    ("\\[", "\\]"),
+    ("\\(", "\\)"),
+    ("**", "**"),
+    ("__", "__"),
+    ("`", "`"),
+    ("\"", "\""),
+];
 
 /// The answer without the marks around it, full stops and emphasis.
 pub(crate) fn unwrapped(text: &str) -> &str {
@@ -124,7 +138,10 @@ pub(crate) fn unwrapped(text: &str) -> &str {
         let before = text.len();
         text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         text = text.trim_end_matches(['。', ';', ',', '،']).trim_start_matches(',');
-        let stop = text.strip_suffix('.').filter(|t| !t.ends_with('.')).filter(|t| !t.ends_with("\\left") && !t.ends_with("\\right"));
+        let stop = text
+            .strip_suffix('.')
+            .filter(|t| !t.ends_with('.'))
+            .filter(|t| !t.ends_with("\\left") && !t.ends_with("\\right"));
         text = stop.unwrap_or(text).trim_end_matches("\\\\").trim();
         for command in ["\\quad", "\\qquad", "\\displaystyle"] {
             text = text.strip_prefix(command).filter(|t| !t.starts_with(char::is_alphabetic)).unwrap_or(text);
@@ -195,25 +212,63 @@ fn prose(text: &str, tokens: &[Token<'_>]) -> Option<String> {
         Kind::Text(content) => content.trim().len() > 1,
         _ => false,
     };
-    let neutral = |kind: &Kind<'_>| matches!(kind, Kind::Symbol('.' | '!' | '?' | '\'' | '"' | ':') | Kind::Open | Kind::Close);
-    let small = |kind: &Kind<'_>| matches!(kind, Kind::Letters("of" | "it" | "is" | "to" | "on" | "at" | "by" | "as" | "be" | "we" | "if" | "so" | "no" | "he" | "me" | "my" | "us"));
-    if tokens.iter().any(|t| t.spaced && small(&t.kind)) && tokens.len() < 200 && !tokens.iter().any(|t| matches!(t.kind, Kind::Text(_))) {
+    let neutral = |kind: &Kind<'_>| {
+        matches!(kind, Kind::Symbol('.' | '!' | '?' | '\'' | '"' | ':') | Kind::Open | Kind::Close)
+    };
+    let small = |kind: &Kind<'_>| {
+        matches!(
+            kind,
+            Kind::Letters(
+                "of" | "it"
+                    | "is"
+                    | "to"
+                    | "on"
+                    | "at"
+                    | "by"
+                    | "as"
+                    | "be"
+                    | "we"
+                    | "if"
+                    | "so"
+                    | "no"
+                    | "he"
+                    | "me"
+                    | "my"
+                    | "us"
+            )
+        )
+    };
+    if tokens.iter().any(|t| t.spaced && small(&t.kind))
+        && tokens.len() < 200
+        && !tokens.iter().any(|t| matches!(t.kind, Kind::Text(_)))
+    {
         return Some(words::normal(&plain(tokens)));
     }
     let count = tokens.iter().filter(|t| word(&t.kind)).count();
     if count == 0 {
         // scripts without Latin letters
-        let letters = tokens.iter().filter(|t| matches!(t.kind, Kind::Symbol(c) if c.is_alphabetic() && !c.is_ascii())).count();
-        let all = letters > 1 && tokens.iter().all(|t| matches!(t.kind, Kind::Symbol(c) if c.is_alphabetic()) || neutral(&t.kind));
+        let letters = tokens
+            .iter()
+            .filter(|t| matches!(t.kind, Kind::Symbol(c) if c.is_alphabetic() && !c.is_ascii()))
+            .count();
+        let all = letters > 1
+            && tokens
+                .iter()
+                .all(|t| matches!(t.kind, Kind::Symbol(c) if c.is_alphabetic()) || neutral(&t.kind));
         return all.then(|| words::normal(text));
     }
-    let only_words = tokens.iter().all(|t| word(&t.kind) || neutral(&t.kind) || matches!(&t.kind, Kind::Letters(_)));
+    let only_words =
+        tokens.iter().all(|t| word(&t.kind) || neutral(&t.kind) || matches!(&t.kind, Kind::Letters(_)));
     if only_words {
         return words_of(tokens);
     }
     // a sentence that has some mathematics in it
-    let bare = tokens.iter().filter(|t| matches!(&t.kind, Kind::Letters(run) if run.len() > 2 && !crate::parse::known(run))).count();
-    let starts_with_value = matches!(tokens.first().map(|t| &t.kind), Some(Kind::Number(_) | Kind::Symbol(_) | Kind::Command(_)));
+    let bare = tokens
+        .iter()
+        .filter(|t| matches!(&t.kind, Kind::Letters(run) if run.len() > 2 && !crate::parse::known(run)))
+        .count();
+    let starts_with_value =
+        matches!(tokens.first().map(|t| &t.kind), Some(Kind::Number(_) | Kind::Symbol(_) | Kind::Command(_)));
     (bare >= 4 || bare >= 2 && !starts_with_value).then(|| words::normal(&plain(tokens)))
 }
 
@@ -226,7 +281,9 @@ fn words_of(tokens: &[Token<'_>]) -> Option<String> {
             let content = content.trim();
             let letter = content.trim_matches(['(', ')']).chars().count() == 1;
             let number = content.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '$');
-            let letters = content.split([' ', ',']).all(|w| w.is_empty() || w == "and" || w.len() == 1 && w.starts_with(|c: char| c.is_ascii_uppercase()));
+            let letters = content.split([' ', ',']).all(|w| {
+                w.is_empty() || w == "and" || w.len() == 1 && w.starts_with(|c: char| c.is_ascii_uppercase())
+            });
             if letter || number || letters {
                 return None;
             }

@@ -33,7 +33,9 @@ fn level(expr: &Expr) -> Level {
         Expr::Sum(_) | Expr::Quantity(..) | Expr::PlusMinus(..) | Expr::Negative(_) => Level::Sum,
         Expr::Number(n) if n.value.is_negative() => Level::Sum,
         Expr::Product(_) | Expr::Series(_) | Expr::Apply(..) => Level::Product,
-        Expr::Opaque(name, _) if matches!(name.as_ref(), "mod" | "sum" | "prod" | "int" | "lim") => Level::Product,
+        Expr::Opaque(name, _) if matches!(name.as_ref(), "mod" | "sum" | "prod" | "int" | "lim") => {
+            Level::Product
+        }
         Expr::Number(n) if !n.value.is_int() && n.decimal.is_none() => Level::Product,
         Expr::Power(..) | Expr::Percent(_) => Level::Power,
         _ => Level::Atom,
@@ -267,7 +269,11 @@ fn write_number(number: &Number, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         return write!(f, "{}", value.numerator());
     }
     let Some(decimal) = number.decimal.filter(|d| d.last < 0 && d.last > -400) else {
-        let (sign, above) = if value.is_negative() { ("-", -value.numerator().clone()) } else { ("", value.numerator().clone()) };
+        let (sign, above) = if value.is_negative() {
+            ("-", -value.numerator().clone())
+        } else {
+            ("", value.numerator().clone())
+        };
         return write!(f, "{sign}\\frac{{{above}}}{{{}}}", value.denominator());
     };
     let places = decimal.last.unsigned_abs() as usize;
@@ -296,7 +302,12 @@ fn write_function(function: Function, arguments: &[Expr], f: &mut fmt::Formatter
         _ => {
             let name = format!("{function:?}").to_lowercase();
             let name = match function {
-                Function::Arsinh | Function::Arcosh | Function::Artanh | Function::Arccot | Function::Arcsec | Function::Arccsc => {
+                Function::Arsinh
+                | Function::Arcosh
+                | Function::Artanh
+                | Function::Arccot
+                | Function::Arcsec
+                | Function::Arccsc => {
                     format!("\\operatorname{{{name}}}")
                 }
                 Function::Gcd | Function::Min | Function::Max => format!("\\{name}"),

@@ -41,7 +41,11 @@ impl Unit {
     pub(crate) fn compare(&self, other: &Unit) -> Match {
         match (&self.known, &other.known) {
             (Some((a, x)), Some((b, y))) if a == b => {
-                if x == y { Match::Same } else { Match::Factor(x.clone() / y.clone()) }
+                if x == y {
+                    Match::Same
+                } else {
+                    Match::Factor(x.clone() / y.clone())
+                }
             }
             (Some(_), Some(_)) => Match::Different,
             _ if self.name == other.name || self.vague() || other.vague() => Match::Same,
@@ -56,7 +60,9 @@ impl Unit {
 
     /// Whether it only says that there is a unit.
     fn vague(&self) -> bool {
-        self.name.split(' ').all(|word| matches!(word, "unit" | "square" | "cubic" | "sq" | "cu" | "^2" | "^3"))
+        self.name
+            .split(' ')
+            .all(|word| matches!(word, "unit" | "square" | "cubic" | "sq" | "cu" | "^2" | "^3"))
     }
 }
 
@@ -202,7 +208,8 @@ fn collect(tokens: &[Token<'_>], roman: bool, parts: &mut Vec<Part>, depth: usiz
     while let Some(token) = tokens.get(i) {
         match &token.kind {
             Kind::Letters(word) => {
-                let sure = roman || lookup(word).is_some() && word.len() > 1 || word.len() > 2 && token.spaced;
+                let sure =
+                    roman || lookup(word).is_some() && word.len() > 1 || word.len() > 2 && token.spaced;
                 let continues = matches!(parts.last(), Some(Part::Per));
                 if !sure && !continues {
                     break;

@@ -87,7 +87,9 @@ impl MathVerifier {
         let answer = match &settings.strings {
             Some(strings) => {
                 let choice = extract::choice::choice(answer, strings);
-                GoldAnswer::Choice(choice.ok_or_else(|| unreadable(&"it names none of the choices"))?.to_owned())
+                GoldAnswer::Choice(
+                    choice.ok_or_else(|| unreadable(&"it names none of the choices"))?.to_owned(),
+                )
             }
             None => GoldAnswer::Mathematics(read_gold(answer, &settings).map_err(|e| unreadable(&e))?),
         };
@@ -105,7 +107,11 @@ impl MathVerifier {
     }
 
     fn judge(&self, gold: &Gold, completion: &Completion) -> Verdict {
-        let part = if self.config.after_thinking { answer_part(&completion.text) } else { Some(completion.text.as_str()) };
+        let part = if self.config.after_thinking {
+            answer_part(&completion.text)
+        } else {
+            Some(completion.text.as_str())
+        };
         let Some(part) = part else {
             return Verdict::unparseable("the thinking does not end, so there is no answer");
         };
@@ -118,7 +124,9 @@ impl MathVerifier {
         };
         let stated = format!("{}: {}", found.rule, quoted(&found.text));
         if completion.truncated && found.open_end {
-            return Verdict::unparseable(format!("{stated} may be incomplete: the completion was cut off there"));
+            return Verdict::unparseable(format!(
+                "{stated} may be incomplete: the completion was cut off there"
+            ));
         }
         let answer = match answer {
             Ok(answer) => answer,
@@ -130,7 +138,8 @@ impl MathVerifier {
             Some(rival) => Verdict::fail(format!("{stated}: {} is offered in its place", clipped(&rival))),
             None => {
                 let mut finding = compare(reading, &answer, &gold.settings.policies);
-                if !finding.equal && found.rule == Rule::Boxed
+                if !finding.equal
+                    && found.rule == Rule::Boxed
                     && let Some(other) = spread(reading, part, &gold.settings.policies)
                 {
                     finding = other;
@@ -151,12 +160,14 @@ fn read_gold(answer: &str, settings: &Settings) -> Result<Reading, LimitError> {
         return read(&stated.text);
     }
     // a box that is cut off
-    let open = ["\\boxed{", "\\fbox{"].into_iter().find_map(|b| answer.rfind(b).map(|at| &answer[at + b.len()..]));
+    let open =
+        ["\\boxed{", "\\fbox{"].into_iter().find_map(|b| answer.rfind(b).map(|at| &answer[at + b.len()..]));
     let whole = read(open.unwrap_or(answer));
     let prose = !matches!(&whole, Ok(reading) if !matches!(reading.expr, Expr::Text(_)));
     if prose && answer.len() > 40 {
         let found = if settings.search { answer_in(answer, settings) } else { None };
-        let announced = || extract::announced(answer).map(|found| (read(&found.text), found)).map(|(r, f)| (f, r));
+        let announced =
+            || extract::announced(answer).map(|found| (read(&found.text), found)).map(|(r, f)| (f, r));
         if let Some((_, Ok(reading))) = found.or_else(announced)
             && !matches!(reading.expr, Expr::Text(_))
         {
@@ -175,7 +186,10 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
         if let Some(other) = later(part, settings, &found) {
             found = other;
         }
-        if *rule == Rule::Whole && settings.rules.contains(&Rule::LastMath) && extract::words_beside_mathematics(part) {
+        if *rule == Rule::Whole
+            && settings.rules.contains(&Rule::LastMath)
+            && extract::words_beside_mathematics(part)
+        {
             continue;
         }
         let mut answer = read(&found.text);
@@ -235,7 +249,9 @@ fn later<'a>(part: &'a str, settings: &Settings, found: &Extracted<'_>) -> Optio
             let head = part[announced.at..].chars().take(40).collect::<String>().to_lowercase();
             return head.contains("final answer is").then_some(announced);
         }
-        Rule::LastMath if settings.rules.contains(&Rule::LastNumber) => extract::extract(part, Rule::LastNumber),
+        Rule::LastMath if settings.rules.contains(&Rule::LastNumber) => {
+            extract::extract(part, Rule::LastNumber)
+        }
         _ => None,
     };
     other.filter(|other| other.at > found.at + found.text.len())

@@ -4,7 +4,10 @@
 pub(crate) fn normal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let edges = |c: char| c.is_whitespace() || "~.,;:!?\"'`*“”‘’".contains(c);
-    let mut words = text.split(|c: char| c.is_whitespace() || c == '~').filter(|w| !w.trim_matches(edges).is_empty()).peekable();
+    let mut words = text
+        .split(|c: char| c.is_whitespace() || c == '~')
+        .filter(|w| !w.trim_matches(edges).is_empty())
+        .peekable();
     while let Some(word) = words.next() {
         // "A, C" are letters
         let more = words.peek().is_some_and(|next| next.trim_matches(edges).len() > 1);
@@ -26,8 +29,26 @@ pub(crate) fn normal(text: &str) -> String {
 /// The number that a word names.
 pub(crate) fn numeral(word: &str) -> Option<i64> {
     const UNITS: [&str; 20] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
     const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     let index = |list: &[&str], word: &str| list.iter().position(|w| *w == word);

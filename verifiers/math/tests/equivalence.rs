@@ -10,7 +10,8 @@ fn pairs_are_equal_or_different_as_mathematics_and_the_default_policies_say() {
     for line in include_str!("equivalence.txt").lines().filter(|line| !line.starts_with('#')) {
         let parts: Vec<&str> = line.splitn(3, " | ").collect();
         let [equal, gold, answer] = parts[..] else { panic!("{line}") };
-        let completion = answer.strip_prefix('!').map_or_else(|| format!("\\boxed{{{answer}}}"), str::to_owned);
+        let completion =
+            answer.strip_prefix('!').map_or_else(|| format!("\\boxed{{{answer}}}"), str::to_owned);
         let problem = Problem { answer: Some(gold.into()), ..Problem::default() };
         let verdict = math.verify(&problem, &Completion::new(completion));
         if (verdict.outcome == Outcome::Pass) != (equal == "T") {

@@ -47,7 +47,11 @@ fn suite(name: &str) -> Option<(usize, Vec<String>, usize)> {
         if passed != expected {
             let line = format!("{} expected {expected}: {}", text(row, "id"), verdict.reason);
             if std::env::var_os("RLVR_SHOW_MISSED").is_some() {
-                println!("{line}\n    gold {:.200?}\n    pred {:.300?}", text(row, "gold"), text(row, "pred"));
+                println!(
+                    "{line}\n    gold {:.200?}\n    pred {:.300?}",
+                    text(row, "gold"),
+                    text(row, "pred")
+                );
             }
             if passed {
                 false_passes.push(line);
@@ -133,7 +137,9 @@ fn survives_rendering(gold: &str) {
 
 #[test]
 fn every_gold_answer_of_math500_aime_and_gsm8k_equals_itself_and_its_rendering() {
-    for (file, field) in [("math500/test.jsonl", "answer"), ("aime24/test.jsonl", "answer"), ("gsm8k/test.jsonl", "answer")] {
+    for (file, field) in
+        [("math500/test.jsonl", "answer"), ("aime24/test.jsonl", "answer"), ("gsm8k/test.jsonl", "answer")]
+    {
         for row in rows(file).unwrap_or_default() {
             let whole = row[field].as_str().map_or_else(|| row[field].to_string(), str::to_owned);
             let gold = whole.rsplit("####").next().unwrap().trim();

@@ -4,10 +4,11 @@ use super::verify::{Rows, column_map};
 use super::{say, wrong};
 use rlvr_train::bench::{BenchError, Work, grpo_step, rollout};
 use rlvr_verdict::tasks::Place;
-use rlvr_verdict::{Job, Outcome, verify_guarded};
+use rlvr_verdict::{Job, Outcome, Verifier, verify_guarded};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Arguments of `bench`.
@@ -75,7 +76,10 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn model(args: ModelArgs, bench: impl Fn(&Path, &Work) -> Result<Value, BenchError>) -> anyhow::Result<ExitCode> {
+fn model(
+    args: ModelArgs,
+    bench: impl Fn(&Path, &Work) -> Result<Value, BenchError>,
+) -> anyhow::Result<ExitCode> {
     let sizes = [
         args.prompts,
         args.samples,
@@ -116,7 +120,10 @@ fn verify_math(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let place = Place { file: file.clone(), line: index + 1 };
             match rows.read(line, &place) {
-                Ok(job) => measured.row(&job, args.rounds),
+                Ok(job) => {
+                    measured.row(&job, args.rounds);
+                    measured.gold(&job, args.rounds, || rows.fresh("math").map_err(wrong))?;
+                }
                 Err(error) => {
                     measured.refused += 1;
                     eprintln!("{error}");
@@ -131,8 +138,10 @@ fn verify_math(args: VerifyArgs) -> anyhow::Result<ExitCode> {
 /// Times of a file's rows.
 #[derive(Default)]
 struct Measured {
-    /// Seconds and id of each row.
+    /// Seconds and id of each row, its gold answer read before.
     times: Vec<(f64, String)>,
+    /// Seconds of each row with the reading of its gold answer.
+    with_gold: Vec<f64>,
     /// Rows whose gold answer cannot be read.
     refused: usize,
     /// Rows with a boolean field `expected`, and those that are judged so.
@@ -150,31 +159,61 @@ impl Measured {
             std::hint::black_box(verdict);
         }
         self.times.push((fastest, job.problem.id.clone()));
-        let policy = job.problem.extra.get("note").and_then(Value::as_str).is_some_and(|n| n.starts_with("POLICY"));
-        if let Some(expected) = job.problem.extra.get("expected").and_then(Value::as_bool).filter(|_| !policy) {
+        let policy =
+            job.problem.extra.get("note").and_then(Value::as_str).is_some_and(|n| n.starts_with("POLICY"));
+        if let Some(expected) = job.problem.extra.get("expected").and_then(Value::as_bool).filter(|_| !policy)
+        {
             let verdict = verify_guarded(&*job.verifier, &job.problem, &job.completion);
             self.labelled += 1;
             self.as_labelled += usize::from((verdict.outcome == Outcome::Pass) == expected);
         }
     }
 
+    /// A row once more, by verifiers that have not read its gold answer.
+    fn gold(
+        &mut self,
+        job: &Job,
+        rounds: usize,
+        fresh: impl Fn() -> anyhow::Result<Arc<dyn Verifier>>,
+    ) -> anyhow::Result<()> {
+        let mut fastest = f64::INFINITY;
+        for _ in 0..rounds {
+            let verifier = fresh()?;
+            let start = Instant::now();
+            let verdict = verify_guarded(&*verifier, &job.problem, &job.completion);
+            fastest = fastest.min(start.elapsed().as_secs_f64());
+            std::hint::black_box(verdict);
+        }
+        self.with_gold.push(fastest);
+        Ok(())
+    }
+
     /// Quantiles in microseconds.
     fn summary(mut self, file: &Path) -> Value {
         self.times.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let quantile = |share: f64| {
-            let at = ((self.times.len() as f64 * share) as usize).min(self.times.len().saturating_sub(1));
-            self.times.get(at).map(|(seconds, _)| (seconds * 1e7).round() / 10.0)
-        };
+        self.with_gold.sort_by(f64::total_cmp);
+        let alone: Vec<f64> = self.times.iter().map(|(seconds, _)| *seconds).collect();
         json!({
             "file": file.display().to_string(),
             "rows": self.times.len(),
             "refused": self.refused,
             "labelled": self.labelled,
             "as_labelled": self.as_labelled,
-            "median_us": quantile(0.5),
-            "p99_us": quantile(0.99),
-            "worst_us": quantile(1.0),
+            "median_us": quantile(&alone, 0.5),
+            "p99_us": quantile(&alone, 0.99),
+            "worst_us": quantile(&alone, 1.0),
+            "with_gold": {
+                "median_us": quantile(&self.with_gold, 0.5),
+                "p99_us": quantile(&self.with_gold, 0.99),
+                "worst_us": quantile(&self.with_gold, 1.0),
+            },
             "slowest": self.times.last().map(|(_, id)| id),
         })
     }
+}
+
+/// A quantile of sorted seconds in microseconds, to a tenth.
+fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let at = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map(|seconds| (seconds * 1e7).round() / 10.0)
 }

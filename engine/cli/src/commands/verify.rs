@@ -189,11 +189,16 @@ impl Rows {
         Ok(Job { verifier, problem: Arc::new(problem), completion: Arc::new(completion), sample: 0 })
     }
 
+    /// A verifier that has judged nothing yet.
+    pub fn fresh(&self, name: &str) -> Result<Arc<dyn Verifier>, RegistryError> {
+        self.registry.make(name, &self.config)
+    }
+
     fn verifier_of(&mut self, name: &str) -> Result<Arc<dyn Verifier>, RegistryError> {
         if let Some(verifier) = self.made.get(name) {
             return Ok(verifier.clone());
         }
-        let verifier = self.registry.make(name, &self.config)?;
+        let verifier = self.fresh(name)?;
         self.made.insert(name.to_owned(), verifier.clone());
         Ok(verifier)
     }

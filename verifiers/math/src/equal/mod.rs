@@ -101,7 +101,12 @@ pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding
     if gold.plain == answer.plain {
         return Finding::yes("the same text");
     }
-    let comparer = Comparer { policies, seed: Mix::of(&gold.plain).0, left: Cell::new(COMPARISONS), precise: Cell::new(PRECISE_CALLS) };
+    let comparer = Comparer {
+        policies,
+        seed: Mix::of(&gold.plain).0,
+        left: Cell::new(COMPARISONS),
+        precise: Cell::new(PRECISE_CALLS),
+    };
     let whole = |reading: &Reading| shape::matrices(&shape::parameters(&reading.expr));
     let (g, a) = (whole(gold), whole(answer));
     let finding = comparer.compare(&g, &a);
@@ -137,7 +142,9 @@ impl Comparer<'_> {
 
     /// `2,500` is a number or a list of two, and `0,5` may be a decimal: the reading that fits the other side counts.
     fn other_commas(&self, gold: &Reading, answer: &Reading) -> Option<Finding> {
-        let digits = |text: &str| text.as_bytes().windows(3).any(|w| w[1] == b',' && w[0].is_ascii_digit() && w[2].is_ascii_digit());
+        let digits = |text: &str| {
+            text.as_bytes().windows(3).any(|w| w[1] == b',' && w[0].is_ascii_digit() && w[2].is_ascii_digit())
+        };
         let list = |e: &Expr| matches!(e, Expr::List(_) | Expr::Set(_));
         let (many, one) = (list(&gold.expr), list(&answer.expr));
         if many == one {
@@ -148,7 +155,8 @@ impl Comparer<'_> {
             (other.expr != reading.expr).then_some(other.expr)
         };
         let found = if many {
-            let separate = reread(answer, Commas::Separate).filter(|e| list(e)).map(|a| self.compare(&gold.expr, &a));
+            let separate =
+                reread(answer, Commas::Separate).filter(|e| list(e)).map(|a| self.compare(&gold.expr, &a));
             separate.or_else(|| reread(gold, Commas::Decimal).map(|g| self.compare(&g, &answer.expr)))
         } else {
             reread(answer, Commas::Decimal).map(|a| self.compare(&gold.expr, &a))
@@ -162,14 +170,15 @@ impl Comparer<'_> {
             (Expr::Comprehension(_, g), Expr::Comprehension(_, a)) => self.compare(g, a),
             (Expr::Comprehension(_, g), a) => self.compare(g, a),
             (g, Expr::Comprehension(_, a)) => self.compare(g, a),
-            _ if shape::is_scalar(gold) && shape::has_signs(gold) || shape::is_scalar(answer) && shape::has_signs(answer) => {
+            _ if shape::is_scalar(gold) && shape::has_signs(gold)
+                || shape::is_scalar(answer) && shape::has_signs(answer) =>
+            {
                 self.collections(gold, answer)
             }
             (Expr::Text(g), a) => self.words(g, a, gold),
             (g, Expr::Text(a)) => self.words(a, g, answer),
-            (Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..), _) | (_, Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..)) => {
-                self.collections(gold, answer)
-            }
+            (Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..), _)
+            | (_, Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..)) => self.collections(gold, answer),
             (Expr::Tuple(g), Expr::Tuple(a)) if g.len() == a.len() => self.in_order(g, a),
             (Expr::Matrix(g), Expr::Matrix(a)) => {
                 let shape = |m: &Vec<Vec<Expr>>| (m.len(), m[0].len());
@@ -181,12 +190,19 @@ impl Comparer<'_> {
             (Expr::Matrix(m), other) => self.vector(m, other, true),
             (other, Expr::Matrix(m)) => self.vector(m, other, false),
             (Expr::Ratio(g), Expr::Ratio(a)) => self.ratios(g, a),
-            (Expr::Ratio(parts), other) | (other, Expr::Ratio(parts)) if parts.len() == 2 && shape::is_scalar(other) => {
+            (Expr::Ratio(parts), other) | (other, Expr::Ratio(parts))
+                if parts.len() == 2 && shape::is_scalar(other) =>
+            {
                 let quotient = Expr::Quotient(Box::new(parts[0].clone()), Box::new(parts[1].clone()));
-                if matches!(gold, Expr::Ratio(_)) { self.scalars(&quotient, other) } else { self.scalars(other, &quotient) }
+                if matches!(gold, Expr::Ratio(_)) {
+                    self.scalars(&quotient, other)
+                } else {
+                    self.scalars(other, &quotient)
+                }
             }
             (Expr::Time(g, gh), Expr::Time(a, ah)) => {
-                let pad = |v: &Vec<u32>| v.iter().copied().chain(std::iter::repeat(0)).take(3).collect::<Vec<_>>();
+                let pad =
+                    |v: &Vec<u32>| v.iter().copied().chain(std::iter::repeat(0)).take(3).collect::<Vec<_>>();
                 let same = pad(g) == pad(a) && (gh == ah || gh.is_none() || ah.is_none());
                 if same { Finding::yes("the same time") } else { Finding::no("another time") }
             }
@@ -238,14 +254,21 @@ impl Comparer<'_> {
         let (Some(g), Some(a)) = (values(gold), values(answer)) else { return self.in_order(gold, answer) };
         let zero = g.iter().chain(&a).any(|v| v.is_zero());
         let proportional = g.iter().zip(&a).all(|(x, y)| x * &a[0] == y * &g[0]);
-        if g == a || !zero && proportional { Finding::yes("the same ratio") } else { Finding::no("another ratio") }
+        if g == a || !zero && proportional {
+            Finding::yes("the same ratio")
+        } else {
+            Finding::no("another ratio")
+        }
     }
 
     /// Lists and sets in any order; each of their elements must have its like in the other.
     fn collections(&self, gold: &Expr, answer: &Expr) -> Finding {
         if let (Some(g), Some(a)) = (shape::named_values(gold), shape::named_values(answer))
             && g.len() == a.len()
-            && let Some(ordered) = g.iter().map(|(name, _)| a.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone())).collect::<Option<Vec<_>>>()
+            && let Some(ordered) = g
+                .iter()
+                .map(|(name, _)| a.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()))
+                .collect::<Option<Vec<_>>>()
         {
             let g: Vec<Expr> = g.into_iter().map(|(_, value)| value).collect();
             return self.in_order(&g, &ordered);
@@ -263,7 +286,9 @@ impl Comparer<'_> {
         {
             return self.solutions(&g, &a);
         }
-        if let (Expr::Set(v), Expr::Interval(..) | Expr::Union(_)) | (Expr::Interval(..) | Expr::Union(_), Expr::Set(v)) = (gold, answer) {
+        if let (Expr::Set(v), Expr::Interval(..) | Expr::Union(_))
+        | (Expr::Interval(..) | Expr::Union(_), Expr::Set(v)) = (gold, answer)
+        {
             return Finding::no(if v.is_empty() { "one is empty" } else { "a set of points is no interval" });
         }
         if let (Expr::Tuple(g), Expr::List(a)) = (gold, answer)
@@ -271,7 +296,9 @@ impl Comparer<'_> {
         {
             return self.in_order(g, a);
         }
-        if matches!((gold, answer), (Expr::Tuple(_), _) | (_, Expr::Tuple(_))) && shape::elements(gold).len() != shape::elements(answer).len() {
+        if matches!((gold, answer), (Expr::Tuple(_), _) | (_, Expr::Tuple(_)))
+            && shape::elements(gold).len() != shape::elements(answer).len()
+        {
             return Finding::no("an ordered tuple is no unordered list");
         }
         let (g, a) = (self.distinct(shape::elements(gold)), self.distinct(shape::elements(answer)));
@@ -330,8 +357,16 @@ impl Comparer<'_> {
         if let Some(number) = words::numeral(text) {
             return self.compare(&Expr::integer(number), other);
         }
-        if matches!(text, "no solution" | "no solutions" | "none" | "empty set" | "no real solution" | "no real solutions" | "there is no solution")
-            && matches!(other, Expr::Set(v) if v.is_empty())
+        if matches!(
+            text,
+            "no solution"
+                | "no solutions"
+                | "none"
+                | "empty set"
+                | "no real solution"
+                | "no real solutions"
+                | "there is no solution"
+        ) && matches!(other, Expr::Set(v) if v.is_empty())
         {
             return Finding::yes("no elements");
         }
@@ -341,10 +376,17 @@ impl Comparer<'_> {
         // letters that are a product in one and a word in the other: `abc`
         let letters = |e: &Expr| match e {
             Expr::Variable(name) => Some(name.to_lowercase()),
-            Expr::Product(v) => v.iter().map(|f| if let Expr::Variable(n) = f { Some(n.to_lowercase()) } else { None }).collect::<Option<String>>(),
+            Expr::Product(v) => v
+                .iter()
+                .map(|f| if let Expr::Variable(n) = f { Some(n.to_lowercase()) } else { None })
+                .collect::<Option<String>>(),
             _ => None,
         };
-        if text.len() < 3 && letters(other).is_some_and(|l| l == *text) { Finding::yes("the same letters") } else { Finding::no("one is words") }
+        if text.len() < 3 && letters(other).is_some_and(|l| l == *text) {
+            Finding::yes("the same letters")
+        } else {
+            Finding::no("one is words")
+        }
     }
 
     /// Values, with what they count.
@@ -365,9 +407,16 @@ impl Comparer<'_> {
                     return self.expressions(value, &angle, Question::Equal);
                 }
                 if !self.policies.missing_unit {
-                    return Finding::no(format!("the unit {} is only in one; policy `missing_unit`", unit.name));
+                    return Finding::no(format!(
+                        "the unit {} is only in one; policy `missing_unit`",
+                        unit.name
+                    ));
                 }
-                let plain = if matches!(gold, Expr::Quantity(..)) { self.scalars(value, other) } else { self.scalars(other, value) };
+                let plain = if matches!(gold, Expr::Quantity(..)) {
+                    self.scalars(value, other)
+                } else {
+                    self.scalars(other, value)
+                };
                 missing(plain, "missing_unit")
             }
             (Expr::Percent(g), Expr::Percent(a)) => self.scalars(g, a),
@@ -380,7 +429,11 @@ impl Comparer<'_> {
                 if !plain {
                     return hundredths;
                 }
-                let plain = if matches!(gold, Expr::Percent(_)) { self.values(value, other) } else { self.values(other, value) };
+                let plain = if matches!(gold, Expr::Percent(_)) {
+                    self.values(value, other)
+                } else {
+                    self.values(other, value)
+                };
                 missing(plain, "missing_percent")
             }
             (Expr::Based(_, g, base), Expr::Based(_, a, other)) => match (base == other, g == a) {
@@ -452,7 +505,10 @@ impl Comparer<'_> {
             scalar::variables(gold, &mut g);
             scalar::variables(answer, &mut a);
             if g.len() == a.len() {
-                return missing(self.expressions(gold, &replaced(&a, &g), Question::Equal), "rename_variables");
+                return missing(
+                    self.expressions(gold, &replaced(&a, &g), Question::Equal),
+                    "rename_variables",
+                );
             }
         }
         let constant = |name: &str, expr: &Expr| {
@@ -469,7 +525,10 @@ impl Comparer<'_> {
             && constant(&x, gold)
             && constant(&y, answer)
         {
-            return missing(self.expressions(gold, &replaced(&[y], &[x]), Question::Equal), "rename_constant");
+            return missing(
+                self.expressions(gold, &replaced(&[y], &[x]), Question::Equal),
+                "rename_constant",
+            );
         }
         finding
     }

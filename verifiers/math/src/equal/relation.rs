@@ -56,7 +56,9 @@ impl Comparer<'_> {
     /// Whether the answer is an inequality where the gold answer is a set, and policy is against it.
     fn inequality(&self, gold: &Expr, answer: &Expr) -> bool {
         let compares = |e: &Expr| match e {
-            Expr::Relation(_, rest) => rest.iter().all(|(r, _)| !matches!(r, Relator::Equal | Relator::Approx | Relator::In)),
+            Expr::Relation(_, rest) => {
+                rest.iter().all(|(r, _)| !matches!(r, Relator::Equal | Relator::Approx | Relator::In))
+            }
             _ => false,
         };
         !self.policies.inequality_for_set && compares(answer) && !compares(gold)
@@ -77,11 +79,18 @@ impl Comparer<'_> {
         }
     }
 
-    fn both(&self, gold: &Expr, answer: &Expr, (gf, gr): (&Expr, &[(Relator, Expr)]), (af, ar): (&Expr, &[(Relator, Expr)])) -> Finding {
+    fn both(
+        &self,
+        gold: &Expr,
+        answer: &Expr,
+        (gf, gr): (&Expr, &[(Relator, Expr)]),
+        (af, ar): (&Expr, &[(Relator, Expr)]),
+    ) -> Finding {
         let said = (shape::assigned(gold), shape::assigned(answer));
         if let (Some(g), Some(a)) = said {
             let same_name = gf.to_string() == af.to_string();
-            let called = |e: &Expr| matches!(e, Expr::Call(..)) || matches!(e, Expr::Variable(n) if n.as_ref() == "y");
+            let called =
+                |e: &Expr| matches!(e, Expr::Call(..)) || matches!(e, Expr::Variable(n) if n.as_ref() == "y");
             if same_name || self.policies.rename_variables || called(gf) && called(af) && gf != af {
                 let values = self.compare(g, a);
                 if values.equal {
@@ -118,7 +127,11 @@ impl Comparer<'_> {
     }
 
     /// Two chains side by side, or one read from its end.
-    fn chains(&self, (gf, gr): (&Expr, &[(Relator, Expr)]), (af, ar): (&Expr, &[(Relator, Expr)])) -> Finding {
+    fn chains(
+        &self,
+        (gf, gr): (&Expr, &[(Relator, Expr)]),
+        (af, ar): (&Expr, &[(Relator, Expr)]),
+    ) -> Finding {
         if gr.len() != ar.len() {
             return Finding::no("another chain of relations");
         }
@@ -138,14 +151,22 @@ impl Comparer<'_> {
     }
 
     /// Two relations of two sides each.
-    fn pair(&self, (gf, g, right): (&Expr, Relator, &Expr), (af, a, other): (&Expr, Relator, &Expr)) -> Finding {
+    fn pair(
+        &self,
+        (gf, g, right): (&Expr, Relator, &Expr),
+        (af, a, other): (&Expr, Relator, &Expr),
+    ) -> Finding {
         use Relator::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
         let sides_of = |e: &Expr| shape::is_scalar(e);
         let scalar = [gf, right, af, other].into_iter().all(sides_of);
         if !scalar {
             let forward = g == a && self.compare(gf, af).equal && self.compare(right, other).equal;
             let backward = g == mirror(a) && self.compare(gf, other).equal && self.compare(right, af).equal;
-            return if forward || backward { Finding::yes("equal sides") } else { Finding::no("other sides") };
+            return if forward || backward {
+                Finding::yes("equal sides")
+            } else {
+                Finding::no("other sides")
+            };
         }
         let difference = |a: &Expr, b: &Expr| a.clone().minus(b.clone());
         let (left, rest) = (difference(gf, right), difference(af, other));
@@ -155,12 +176,20 @@ impl Comparer<'_> {
         if free.0.is_empty() || free.1.is_empty() {
             // a statement about numbers is true or false, and says nothing
             let same = g == a && self.compare(gf, af).equal && self.compare(right, other).equal;
-            return if same { Finding::yes("equal sides") } else { Finding::no("a relation without variables says nothing") };
+            return if same {
+                Finding::yes("equal sides")
+            } else {
+                Finding::no("a relation without variables says nothing")
+            };
         }
         match (g, a) {
             (Equal, Equal) | (NotEqual, NotEqual) => {
                 let finding = self.expressions(&left, &rest, Question::Proportional);
-                if finding.equal { Finding::yes("the same equation up to a factor") } else { Finding::no("another equation") }
+                if finding.equal {
+                    Finding::yes("the same equation up to a factor")
+                } else {
+                    Finding::no("another equation")
+                }
             }
             (Less | LessEqual | Greater | GreaterEqual, Less | LessEqual | Greater | GreaterEqual) => {
                 let (strict, loose) = (|r| matches!(r, Less | Greater), |r| matches!(r, Less | LessEqual));

@@ -31,7 +31,10 @@ fn written(expr: &Expr) -> Option<Written> {
                 let shift = exact::value(power).filter(RBig::is_int)?;
                 let shift = i64::try_from(shift.numerator().clone()).ok().filter(|s| s.abs() < 2000)?;
                 let value = exact::value(expr)?;
-                Some(Written { value, decimal: Decimal { last: mantissa.decimal.last + shift, ..mantissa.decimal } })
+                Some(Written {
+                    value,
+                    decimal: Decimal { last: mantissa.decimal.last + shift, ..mantissa.decimal },
+                })
             }
             _ => None,
         },
@@ -68,10 +71,16 @@ impl Comparer<'_> {
         let places = self.policies.decimals.is_some_and(|places| self.same_places(&decimal, other, places));
         if rounded || truncated || noise || places {
             let right = if noise && !rounded { 12 } else { digits };
-            return Some(Finding::yes(format!("equal to {right} significant digits; policy `rounding` asks for {least}")));
+            return Some(Finding::yes(format!(
+                "equal to {right} significant digits; policy `rounding` asks for {least}"
+            )));
         }
         let precise = digits < least && gap <= 0.5 * unit * (1.0 + 1e-12);
-        precise.then(|| Finding::no(format!("it is rounded to {digits} significant digits; policy `rounding` asks for {least}")))
+        precise.then(|| {
+            Finding::no(format!(
+                "it is rounded to {digits} significant digits; policy `rounding` asks for {least}"
+            ))
+        })
     }
 
     /// Whether both round to the same number of so many decimal places, and not just to nothing.
@@ -80,6 +89,9 @@ impl Comparer<'_> {
         let scale = 10f64.powi(places as i32);
         let value = decimal.value.to_f64_fast();
         let large = other.abs() * scale >= 10.0;
-        large && other.is_finite() && decimal.value.is_negative() == (other < 0.0) && (value * scale).round() == (other * scale).round()
+        large
+            && other.is_finite()
+            && decimal.value.is_negative() == (other < 0.0)
+            && (value * scale).round() == (other * scale).round()
     }
 }

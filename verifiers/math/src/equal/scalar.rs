@@ -3,12 +3,12 @@
 //! so that no answer can be made to agree at them.
 
 use super::{Comparer, Finding};
+use crate::limits::{CALLS, PRECISE_CALLS};
 use crate::number::ball::{Ball, Sign, Stop};
 use crate::number::complex::{self, Complex};
 use crate::number::evaluate::{At, atom, value};
 use crate::number::modular::{self, Field};
 use crate::number::real::{Big, Real};
-use crate::limits::{CALLS, PRECISE_CALLS};
 use crate::number::{Mix, exact};
 use crate::tree::{Constant, Expr, Function};
 use dashu_ratio::RBig;
@@ -94,7 +94,8 @@ impl Comparer<'_> {
             2 => true,
             _ => draw & 1 == 1,
         };
-        let (offset, scale) = [(0, 1), (1, 3), (0, 4), (0, 2), (1, 4), (3, 27), (0, 1), (0, 9)][point as usize % 8];
+        let (offset, scale) =
+            [(0, 1), (1, 3), (0, 4), (0, 2), (1, 4), (3, 27), (0, 1), (0, 9)][point as usize % 8];
         let value = RBig::from_parts((part * scale + offset * (1 << 20) + 1).into(), (1u32 << 20).into());
         if negative { -value } else { value }
     }
@@ -122,7 +123,8 @@ impl Comparer<'_> {
         };
         let mut finding = Finding::no("no value within the limits to compare");
         for log in logs {
-            finding = self.sampled(gold, answer, question, *log, variables.is_empty(), rational == Some(true));
+            finding =
+                self.sampled(gold, answer, question, *log, variables.is_empty(), rational == Some(true));
             if finding.equal {
                 break;
             }
@@ -165,7 +167,15 @@ impl Comparer<'_> {
         None
     }
 
-    fn sampled(&self, gold: &Expr, answer: &Expr, question: Question, log: bool, constant: bool, rational: bool) -> Finding {
+    fn sampled(
+        &self,
+        gold: &Expr,
+        answer: &Expr,
+        question: Question,
+        log: bool,
+        constant: bool,
+        rational: bool,
+    ) -> Finding {
         let imaginary = contains_i(gold) || contains_i(answer);
         let points = if constant { 1 } else { POINTS };
         if !imaginary {
@@ -183,12 +193,25 @@ impl Comparer<'_> {
         {
             return finding;
         }
-        if rational { Finding::yes("equal rational values") } else { Finding::no("no value within the limits to compare") }
+        if rational {
+            Finding::yes("equal rational values")
+        } else {
+            Finding::no("no value within the limits to compare")
+        }
     }
 
     /// Comparison at real points; none where fewer than two have values.
     #[allow(clippy::too_many_arguments)]
-    fn real(&self, gold: &Expr, answer: &Expr, question: Question, log: bool, points: u64, domain: Domain, rational: bool) -> Option<Finding> {
+    fn real(
+        &self,
+        gold: &Expr,
+        answer: &Expr,
+        question: Question,
+        log: bool,
+        points: u64,
+        domain: Domain,
+        rational: bool,
+    ) -> Option<Finding> {
         let mut met: Vec<(u64, Ball<f64>, Ball<f64>)> = Vec::new();
         let mut unclear = Vec::new();
         for point in 0..points {
@@ -198,13 +221,19 @@ impl Comparer<'_> {
             match (x, y) {
                 (Ok(x), Ok(y)) => {
                     if !consistent(question, met.first().map(|(_, a, b)| (a, b)), (&x, &y)) {
-                        return Some(Finding::no(if points == 1 { "other value" } else { "other values at some point" }));
+                        return Some(Finding::no(if points == 1 {
+                            "other value"
+                        } else {
+                            "other values at some point"
+                        }));
                     }
                     met.push((point, x, y));
                 }
                 (Ok(_), Err(Stop::Domain | Stop::NotReal)) if pieced(gold) => return Some(apart()),
                 (Err(Stop::Domain | Stop::NotReal), Ok(_)) if pieced(answer) => return Some(apart()),
-                (Err(Stop::Uncertain), Ok(_)) | (Ok(_), Err(Stop::Uncertain)) | (Err(Stop::Uncertain), Err(Stop::Uncertain)) => {
+                (Err(Stop::Uncertain), Ok(_))
+                | (Ok(_), Err(Stop::Uncertain))
+                | (Err(Stop::Uncertain), Err(Stop::Uncertain)) => {
                     unclear.push(point);
                 }
                 _ => {}
@@ -236,7 +265,11 @@ impl Comparer<'_> {
             confirmed += 1;
         }
         Some(if confirmed >= 2.min(candidates.len()).min(points as usize) {
-            Finding::yes(if points == 1 { "equal values to 60 digits" } else { "equal values at points to 60 digits" })
+            Finding::yes(if points == 1 {
+                "equal values to 60 digits"
+            } else {
+                "equal values at points to 60 digits"
+            })
         } else {
             Finding::no("no value within the limits to compare")
         })
@@ -246,11 +279,14 @@ impl Comparer<'_> {
         let mut candidates = Vec::new();
         for point in 0..points {
             let coordinate = |name: &str| Some(self.coordinate(name, point, Domain::Reals));
-            let x: Result<Complex<f64>, _> = complex::value(gold, &At::new(&coordinate, log, &Cell::new(CALLS)));
+            let x: Result<Complex<f64>, _> =
+                complex::value(gold, &At::new(&coordinate, log, &Cell::new(CALLS)));
             let y = complex::value(answer, &At::new(&coordinate, log, &Cell::new(CALLS)));
             match (x, y) {
                 (Ok(x), Ok(y)) if x.differs(&y) => return Some(Finding::no("other complex value")),
-                (Ok(_), Ok(_)) | (Err(Stop::Uncertain), _) | (_, Err(Stop::Uncertain)) => candidates.push(point),
+                (Ok(_), Ok(_)) | (Err(Stop::Uncertain), _) | (_, Err(Stop::Uncertain)) => {
+                    candidates.push(point)
+                }
                 _ => {}
             }
         }
@@ -292,7 +328,10 @@ fn apart() -> Finding {
 fn pieced(expr: &Expr) -> bool {
     let even = |e: &Expr| matches!(e, Expr::Power(_, n) if exact::value(n).is_some_and(|n| n.is_int() && (n / RBig::from(2)).is_int()));
     expr.any(&|e| match e {
-        Expr::Apply(Function::Abs | Function::Max | Function::Min | Function::Floor | Function::Ceil | Function::Sign, _) => true,
+        Expr::Apply(
+            Function::Abs | Function::Max | Function::Min | Function::Floor | Function::Ceil | Function::Sign,
+            _,
+        ) => true,
         Expr::Apply(Function::Sqrt | Function::Root, v) => v.iter().any(|e| e.any(&even)),
         Expr::Power(base, n) => exact::value(n).is_some_and(|n| !n.is_int()) && base.any(&even),
         _ => false,
@@ -300,7 +339,11 @@ fn pieced(expr: &Expr) -> bool {
 }
 
 /// Whether a pair of values may answer the question with yes; for proportions given the first pair.
-fn consistent<R: Real>(question: Question, first: Option<(&Ball<R>, &Ball<R>)>, (x, y): (&Ball<R>, &Ball<R>)) -> bool {
+fn consistent<R: Real>(
+    question: Question,
+    first: Option<(&Ball<R>, &Ball<R>)>,
+    (x, y): (&Ball<R>, &Ball<R>),
+) -> bool {
     match (question, first) {
         (Question::Equal, _) => !x.differs(y),
         (Question::Proportional, None) => x.is_zero() == y.is_zero(),
@@ -312,11 +355,17 @@ fn consistent<R: Real>(question: Question, first: Option<(&Ball<R>, &Ball<R>)>, 
 }
 
 /// Whether a pair of values of high precision answers it with yes.
-fn confirms<R: Real>(question: Question, first: Option<(&Ball<R>, &Ball<R>)>, (x, y): (&Ball<R>, &Ball<R>)) -> bool {
+fn confirms<R: Real>(
+    question: Question,
+    first: Option<(&Ball<R>, &Ball<R>)>,
+    (x, y): (&Ball<R>, &Ball<R>),
+) -> bool {
     match (question, first) {
         (Question::Equal, _) => x.agrees(y),
         // what is zero everywhere is a multiple of everything
-        (Question::Proportional, None) => [x, y].into_iter().all(|v| matches!(v.sign(), Ok(Sign::Negative | Sign::Positive))),
+        (Question::Proportional, None) => {
+            [x, y].into_iter().all(|v| matches!(v.sign(), Ok(Sign::Negative | Sign::Positive)))
+        }
         (Question::Proportional, Some((x0, y0))) => match (x0.mul(y), y0.mul(x)) {
             (Ok(a), Ok(b)) => a.agrees(&b),
             _ => false,
@@ -328,7 +377,9 @@ fn confirms<R: Real>(question: Question, first: Option<(&Ball<R>, &Ball<R>)>, (x
 pub(super) fn approximate(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Constant(Constant::Infinity) => return Some(f64::INFINITY),
-        Expr::Negative(inner) if **inner == Expr::Constant(Constant::Infinity) => return Some(f64::NEG_INFINITY),
+        Expr::Negative(inner) if **inner == Expr::Constant(Constant::Infinity) => {
+            return Some(f64::NEG_INFINITY);
+        }
         _ => {}
     }
     value::<f64>(expr, &At::new(&|_| None, true, &Cell::new(PRECISE_CALLS))).ok().map(|v| v.value)

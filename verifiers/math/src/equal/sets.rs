@@ -33,7 +33,9 @@ pub(super) fn named(expr: &Expr) -> bool {
         Expr::Variable(_) | Expr::Call(..) | Expr::Text(_) => true,
         Expr::Opaque(name, _) => !matches!(name.as_ref(), "dots" | "and" | "cases"),
         Expr::Series(_) => true,
-        Expr::Tuple(v) | Expr::Sum(v) | Expr::Product(v) | Expr::Ratio(v) | Expr::Apply(Function::Abs, v) => v.iter().all(named),
+        Expr::Tuple(v) | Expr::Sum(v) | Expr::Product(v) | Expr::Ratio(v) | Expr::Apply(Function::Abs, v) => {
+            v.iter().all(named)
+        }
         Expr::Quotient(a, b) => named(a) && named(b),
         Expr::Power(a, b) => named(a) && matches!(&**b, Expr::Variable(_)),
         Expr::Constant(Constant::E | Constant::I) => false,
@@ -49,17 +51,24 @@ pub(super) fn solution(expr: &Expr) -> Option<Solution> {
             Some(set(vec![Piece { low: (**low).clone(), high: (**high).clone(), from: *from, to: *to }]))
         }
         Expr::Tuple(v) => match v.as_slice() {
-            [low, high] => Some(set(vec![Piece { low: low.clone(), high: high.clone(), from: false, to: false }])),
+            [low, high] => {
+                Some(set(vec![Piece { low: low.clone(), high: high.clone(), from: false, to: false }]))
+            }
             _ => None,
         },
-        Expr::Set(v) if !v.is_empty() => {
-            Some(set(v.iter().map(|e| Piece { low: e.clone(), high: e.clone(), from: true, to: true }).collect()))
-        }
+        Expr::Set(v) if !v.is_empty() => Some(set(v
+            .iter()
+            .map(|e| Piece { low: e.clone(), high: e.clone(), from: true, to: true })
+            .collect())),
         Expr::Union(sets) | Expr::List(sets) => {
             let mut all = set(Vec::new());
             for one in sets {
                 let one = solution(one)?;
-                if matches!(expr, Expr::List(_)) && one.subject.is_none() && !matches!(expr, Expr::Union(_)) && sets.len() > 1 {
+                if matches!(expr, Expr::List(_))
+                    && one.subject.is_none()
+                    && !matches!(expr, Expr::Union(_))
+                    && sets.len() > 1
+                {
                     // points side by side are points, not intervals
                     if !sets.iter().any(|s| matches!(s, Expr::Interval(..) | Expr::Relation(..))) {
                         return None;
@@ -71,7 +80,14 @@ pub(super) fn solution(expr: &Expr) -> Option<Solution> {
             Some(all)
         }
         Expr::Variable(name) if name.as_ref() == "bb R" => Some(set(everything())),
-        Expr::Text(words) if matches!(words.as_ref(), "all real numbers" | "all reals" | "all real values" | "real numbers" | "any real number") => Some(set(everything())),
+        Expr::Text(words)
+            if matches!(
+                words.as_ref(),
+                "all real numbers" | "all reals" | "all real values" | "real numbers" | "any real number"
+            ) =>
+        {
+            Some(set(everything()))
+        }
         Expr::Without(from, out) => {
             let from = solution(from)?;
             let Expr::Set(out) = &**out else { return None };
@@ -108,13 +124,19 @@ fn relation(first: &Expr, rest: &[(Relator, Expr)]) -> Option<Solution> {
         }
         [(relator, side)] if named(first) && !named(side) => bounded(first, None, Some((*relator, side))),
         [(relator, side)] if named(side) && !named(first) => bounded(side, Some((first, *relator)), None),
-        [(left, middle), (right, side)] if named(middle) => bounded(middle, Some((first, *left)), Some((*right, side))),
+        [(left, middle), (right, side)] if named(middle) => {
+            bounded(middle, Some((first, *left)), Some((*right, side)))
+        }
         _ => None,
     }
 }
 
 /// `low relator subject relator high`, of which one bound may be missing.
-fn bounded(subject: &Expr, left: Option<(&Expr, Relator)>, right: Option<(Relator, &Expr)>) -> Option<Solution> {
+fn bounded(
+    subject: &Expr,
+    left: Option<(&Expr, Relator)>,
+    right: Option<(Relator, &Expr)>,
+) -> Option<Solution> {
     let mut piece = everything().pop()?;
     let mut bound = |upper: bool, value: &Expr, closed: bool| {
         if upper {
@@ -123,7 +145,9 @@ fn bounded(subject: &Expr, left: Option<(&Expr, Relator)>, right: Option<(Relato
             (piece.low, piece.from) = (value.clone(), closed);
         }
     };
-    for (relator, value, mirrored) in left.map(|(v, r)| (r, v, true)).into_iter().chain(right.map(|(r, v)| (r, v, false))) {
+    for (relator, value, mirrored) in
+        left.map(|(v, r)| (r, v, true)).into_iter().chain(right.map(|(r, v)| (r, v, false)))
+    {
         let (less, closed) = match relator {
             Relator::Less => (true, false),
             Relator::LessEqual => (true, true),
@@ -134,10 +158,18 @@ fn bounded(subject: &Expr, left: Option<(&Expr, Relator)>, right: Option<(Relato
         bound(less != mirrored, value, closed);
     }
     let Expr::Apply(Function::Abs, inner) = subject else {
-        return Some(Solution { pieces: vec![piece], subject: Some(subject.to_string()).filter(|s| !s.is_empty()) });
+        return Some(Solution {
+            pieces: vec![piece],
+            subject: Some(subject.to_string()).filter(|s| !s.is_empty()),
+        });
     };
     let subject = Some(inner.first()?.to_string());
-    let mirror = |p: &Piece| Piece { low: p.high.clone().negative(), high: p.low.clone().negative(), from: p.to, to: p.from };
+    let mirror = |p: &Piece| Piece {
+        low: p.high.clone().negative(),
+        high: p.low.clone().negative(),
+        from: p.to,
+        to: p.from,
+    };
     if approximate(&piece.low)? < 0.0 {
         let high = piece.high.clone();
         let both = Piece { low: high.clone().negative(), high, from: piece.to, to: piece.to };
@@ -151,9 +183,22 @@ fn intersection(left: &[Piece], right: &[Piece]) -> Option<Vec<Piece>> {
     let mut pieces = Vec::new();
     for a in left {
         for b in right {
-            let (al, bl, ah, bh) = (approximate(&a.low)?, approximate(&b.low)?, approximate(&a.high)?, approximate(&b.high)?);
-            let (low, from) = if al == bl { (&a.low, a.from && b.from) } else if al > bl { (&a.low, a.from) } else { (&b.low, b.from) };
-            let (high, to) = if ah == bh { (&a.high, a.to && b.to) } else if ah < bh { (&a.high, a.to) } else { (&b.high, b.to) };
+            let (al, bl, ah, bh) =
+                (approximate(&a.low)?, approximate(&b.low)?, approximate(&a.high)?, approximate(&b.high)?);
+            let (low, from) = if al == bl {
+                (&a.low, a.from && b.from)
+            } else if al > bl {
+                (&a.low, a.from)
+            } else {
+                (&b.low, b.from)
+            };
+            let (high, to) = if ah == bh {
+                (&a.high, a.to && b.to)
+            } else if ah < bh {
+                (&a.high, a.to)
+            } else {
+                (&b.high, b.to)
+            };
             if al.max(bl) < ah.min(bh) || al.max(bl) == ah.min(bh) && from && to {
                 pieces.push(Piece { low: low.clone(), high: high.clone(), from, to });
             }

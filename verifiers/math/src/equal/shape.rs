@@ -10,7 +10,9 @@ pub(super) fn elements(expr: &Expr) -> Vec<Expr> {
     match expr {
         Expr::List(v) | Expr::Set(v) => {
             let v = distributed(v);
-            v.iter().flat_map(|e| if matches!(e, Expr::List(_)) { vec![e.clone()] } else { signs(e) }).collect()
+            v.iter()
+                .flat_map(|e| if matches!(e, Expr::List(_)) { vec![e.clone()] } else { signs(e) })
+                .collect()
         }
         other => signs(other),
     }
@@ -23,7 +25,8 @@ fn distributed(elements: &[Expr]) -> Vec<Expr> {
         && !others.is_empty()
         && others.iter().all(|e| !matches!(e, Expr::Relation(..)))
     {
-        let others = others.iter().map(|e| Expr::Relation(first.clone(), vec![(Relator::NotEqual, e.clone())]));
+        let others =
+            others.iter().map(|e| Expr::Relation(first.clone(), vec![(Relator::NotEqual, e.clone())]));
         return std::iter::once(elements[0].clone()).chain(others).collect();
     }
     elements.to_vec()
@@ -93,7 +96,10 @@ pub(super) fn member(expr: &Expr) -> Option<&Expr> {
 /// Values by name: of `x = 1, y = 2` or `(x, y) = (1, 2)`.
 pub(super) fn named_values(expr: &Expr) -> Option<Vec<(String, Expr)>> {
     if let Expr::Relation(first, rest) = expr {
-        let (Expr::Tuple(names), [(Relator::Equal, Expr::Tuple(values))]) = (&**first, rest.as_slice()) else { return None };
+        let (Expr::Tuple(names), [(Relator::Equal, Expr::Tuple(values))]) = (&**first, rest.as_slice())
+        else {
+            return None;
+        };
         let pairs = names.iter().map(ToString::to_string).zip(values.iter().cloned());
         return (names.len() == values.len()).then(|| pairs.collect());
     }
@@ -166,9 +172,9 @@ pub(super) fn matrices(expr: &Expr) -> Expr {
             inner => Some(Expr::Negative(Box::new(inner))),
         },
         Expr::Quotient(above, below) => match matrices(above) {
-            Expr::Matrix(rows) => {
-                Some(Expr::Matrix(scaled(&rows, &|cell| Expr::Quotient(Box::new(cell.clone()), below.clone()))))
-            }
+            Expr::Matrix(rows) => Some(Expr::Matrix(scaled(&rows, &|cell| {
+                Expr::Quotient(Box::new(cell.clone()), below.clone())
+            }))),
             _ => None,
         },
         Expr::Opaque(name, parts) if name.as_ref() == "det" => match parts.as_slice() {
@@ -228,7 +234,12 @@ fn multiplied(factors: &[Expr]) -> Option<Expr> {
                     return None;
                 }
                 let cell = |row: &Vec<Expr>, j: usize| {
-                    Expr::Sum(row.iter().zip(rows).map(|(a, b)| Expr::Product(vec![a.clone(), b[j].clone()])).collect())
+                    Expr::Sum(
+                        row.iter()
+                            .zip(rows)
+                            .map(|(a, b)| Expr::Product(vec![a.clone(), b[j].clone()]))
+                            .collect(),
+                    )
                 };
                 before.iter().map(|row| (0..rows[0].len()).map(|j| cell(row, j)).collect()).collect()
             }

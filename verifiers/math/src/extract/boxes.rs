@@ -143,7 +143,10 @@ fn connective(gap: &str) -> Option<bool> {
     loop {
         let before = rest.len();
         rest = rest.trim_end_matches(|c: char| c.is_whitespace() || "$([{}*~".contains(c));
-        for mark in ["\\quad", "\\qquad", "\\text", "\\mbox", "\\(", "\\[", "\\,", "\\;", "\\ ", "\\", "either", "maybe", "perhaps", "possibly", "also", "else", "even"] {
+        for mark in [
+            "\\quad", "\\qquad", "\\text", "\\mbox", "\\(", "\\[", "\\,", "\\;", "\\ ", "\\", "either",
+            "maybe", "perhaps", "possibly", "also", "else", "even",
+        ] {
             rest = rest.strip_suffix(mark).unwrap_or(rest);
         }
         if rest.len() == before {
@@ -151,7 +154,9 @@ fn connective(gap: &str) -> Option<bool> {
         }
     }
     // side by side on one line
-    if rest.trim_start_matches(|c: char| c.is_whitespace() || "$)]+~".contains(c)).is_empty() && !gap.contains('\n') {
+    if rest.trim_start_matches(|c: char| c.is_whitespace() || "$)]+~".contains(c)).is_empty()
+        && !gap.contains('\n')
+    {
         return Some(false);
     }
     if rest.ends_with([',', ';', '、', '，']) {

@@ -12,7 +12,8 @@ pub(crate) fn choice<'s>(text: &str, strings: &'s [String]) -> Option<&'s str> {
     }
     let head = text.trim_start_matches(['(', '*', '[', ' ']);
     let leading = strings.iter().find(|s| {
-        head.strip_prefix(s.as_str()).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '\''))
+        head.strip_prefix(s.as_str())
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '\''))
     });
     if let Some(found) = leading.filter(|_| !sentence_starts_with_article(head)) {
         return Some(found);
@@ -27,9 +28,9 @@ fn sentence_starts_with_article(text: &str) -> bool {
 
 fn standing<'t>(text: &'t str, string: &'t str) -> impl Iterator<Item = usize> + 't {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '\'' || c == '’' || c == '_';
-    text.match_indices(string).map(|(at, _)| at).filter(move |at| {
-        !text[..*at].ends_with(word) && !text[at + string.len()..].starts_with(word)
-    })
+    text.match_indices(string)
+        .map(|(at, _)| at)
+        .filter(move |at| !text[..*at].ends_with(word) && !text[at + string.len()..].starts_with(word))
 }
 
 fn first<'s>(text: &str, strings: &'s [String]) -> Option<&'s str> {

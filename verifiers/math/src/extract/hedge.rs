@@ -26,7 +26,8 @@ fn after_or(text: &str) -> Option<&str> {
 fn before_or(text: &str) -> Option<&str> {
     OR.iter().find_map(|or| {
         let at = text.len().checked_sub(or.len()).filter(|at| text.is_char_boundary(*at))?;
-        let ends = text[at..].eq_ignore_ascii_case(or) && (!or.is_ascii() || !text[..at].ends_with(char::is_alphanumeric));
+        let ends = text[at..].eq_ignore_ascii_case(or)
+            && (!or.is_ascii() || !text[..at].ends_with(char::is_alphanumeric));
         ends.then(|| &text[..at])
     })
 }
@@ -45,7 +46,9 @@ pub(super) fn alternative(text: &str, statement: Range<usize>) -> Option<&str> {
     let lead = |c: char| c.is_whitespace() || "$\\([{*,".contains(c);
     let before = text[..statement.start].trim_end_matches(lead);
     let line = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
-    let line = line.strip_suffix('=').map_or(line, |l| l.trim_end().trim_end_matches(char::is_alphabetic).trim_end());
+    let line = line
+        .strip_suffix('=')
+        .map_or(line, |l| l.trim_end().trim_end_matches(char::is_alphabetic).trim_end());
     let line = line.trim_end_matches(lead).trim_end_matches('}').trim_end();
     let rival = before_or(line)?.trim_end_matches([',', ' ']);
     // mathematics between marks is offered as a whole
@@ -54,6 +57,7 @@ pub(super) fn alternative(text: &str, statement: Range<usize>) -> Option<&str> {
             return inner.rfind(open).map(|at| inner[at + open.len()..].trim());
         }
     }
-    let number = NUMBER.as_ref()?.find_iter(rival).last().filter(|m| m.end() == rival.len()).map(|m| m.as_str());
+    let number =
+        NUMBER.as_ref()?.find_iter(rival).last().filter(|m| m.end() == rival.len()).map(|m| m.as_str());
     number.or_else(|| rival.split_whitespace().last())
 }

@@ -42,7 +42,8 @@ pub(super) fn number(text: &str) -> Option<Extracted<'_>> {
     let before = text[..start].trim_end();
     let after = &text[end..];
     let marks = ["**", "\\(", "\\)", "\\[", "\\]"];
-    let joined = before.ends_with(|c| "+*/^_{\\×÷·".contains(c)) && !marks.iter().any(|m| before.ends_with(m))
+    let joined = before.ends_with(|c| "+*/^_{\\×÷·".contains(c))
+        && !marks.iter().any(|m| before.ends_with(m))
         || after.starts_with(operator) && !marks.iter().any(|m| after.starts_with(m))
         || text[end..].starts_with(|c: char| c.is_ascii_alphabetic()) && !unit_follows(&text[end..]);
     if joined {
@@ -124,7 +125,8 @@ pub(super) fn words_beside(text: &str) -> bool {
         at = outer.end;
     }
     rest.push_str(&text[at..]);
-    !formulas.is_empty() && rest.split(|c: char| !c.is_alphabetic()).any(|word| word.len() > 1 && !joins(word))
+    !formulas.is_empty()
+        && rest.split(|c: char| !c.is_alphabetic()).any(|word| word.len() > 1 && !joins(word))
 }
 
 fn joins(word: &str) -> bool {

@@ -76,7 +76,11 @@ pub fn answer_part(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let end = memchr::memmem::rfind(bytes, b"</think>");
     let part = end.map_or(text, |at| &text[at + "</think>".len()..]);
-    if memchr::memmem::find(part.as_bytes(), b"<think>").is_some() { None } else { Some(without_end_marks(part)) }
+    if memchr::memmem::find(part.as_bytes(), b"<think>").is_some() {
+        None
+    } else {
+        Some(without_end_marks(part))
+    }
 }
 
 /// Without marks of the end of a turn, and what a sampler wrote after one that opens the next.

@@ -47,7 +47,8 @@ pub(super) fn announcement(text: &str) -> Option<(usize, usize)> {
 pub(super) fn phrase(text: &str) -> Option<Extracted<'_>> {
     let (said, end) = announcement(text)?;
     let rest = &text[end..];
-    let start = text.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || ":*_：".contains(c)).len();
+    let start =
+        text.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || ":*_：".contains(c)).len();
     let rest = &text[start..];
     for (open, close) in [("$$", "$$"), ("\\[", "\\]")] {
         if let Some(end) = rest.strip_prefix(open).and_then(|r| r.find(close)) {
@@ -75,7 +76,9 @@ pub(super) fn sentence(text: &str) -> usize {
         .char_indices()
         .find(|&(i, c)| match c {
             '。' | '।' | '！' => true,
-            '.' | '?' | '؟' => i + c.len_utf8() == line || text[i + c.len_utf8()..].starts_with(char::is_whitespace),
+            '.' | '?' | '؟' => {
+                i + c.len_utf8() == line || text[i + c.len_utf8()..].starts_with(char::is_whitespace)
+            }
             _ => false,
         })
         .map(|(i, _)| i);
@@ -84,11 +87,27 @@ pub(super) fn sentence(text: &str) -> usize {
 
 /// Length of what stands before the first word that opens a reason or a remark, and its comma.
 fn clause(text: &str) -> usize {
-    const OPENERS: [&str; 12] =
-        ["because", "since", "which", "where", "as", "so", "thus", "therefore", "car", "parce", "weil", "porque"];
+    const OPENERS: [&str; 12] = [
+        "because",
+        "since",
+        "which",
+        "where",
+        "as",
+        "so",
+        "thus",
+        "therefore",
+        "car",
+        "parce",
+        "weil",
+        "porque",
+    ];
     let line = &text[..text.find('\n').unwrap_or(text.len())];
     // "64, not 65" and "64 (not 65)" take nothing back
-    let line = [", not ", " (not ", ", instead of "].iter().filter_map(|m| line.find(m)).min().map_or(line, |at| &line[..at]);
+    let line = [", not ", " (not ", ", instead of "]
+        .iter()
+        .filter_map(|m| line.find(m))
+        .min()
+        .map_or(line, |at| &line[..at]);
     let mut at = 0;
     for word in line.split_inclusive(' ') {
         if at > 0 && OPENERS.contains(&word.trim_end()) {
@@ -102,12 +121,32 @@ fn clause(text: &str) -> usize {
 /// The answer within an announced sentence: after its last verb, or its only number.
 pub(super) fn within(text: &str) -> Option<&str> {
     const VERBS: [&str; 18] = [
-        " is ", " are ", " equals ", " was ", " be ", " est ", " sont ", " est de ", " ist ", " beträgt ", " es ", " son ", "是", "为", "等于", " هو ", " هي ", " है ",
+        " is ",
+        " are ",
+        " equals ",
+        " was ",
+        " be ",
+        " est ",
+        " sont ",
+        " est de ",
+        " ist ",
+        " beträgt ",
+        " es ",
+        " son ",
+        "是",
+        "为",
+        "等于",
+        " هو ",
+        " هي ",
+        " है ",
     ];
     // words that change the number beside them or take it back
     const CHANGES: &str = "not never cannot neither nor isn can doubt maybe perhaps least most less more than fewer greater \
         over under below above between minus negative plus half double twice or and pas jamais nicht no nunca 不 没 非";
-    if text.split(|c: char| !c.is_alphabetic()).any(|w| CHANGES.split_whitespace().any(|n| w.eq_ignore_ascii_case(n))) {
+    if text
+        .split(|c: char| !c.is_alphabetic())
+        .any(|w| CHANGES.split_whitespace().any(|n| w.eq_ignore_ascii_case(n)))
+    {
         return None;
     }
     let verb = VERBS.iter().filter_map(|v| text.rfind(v).map(|at| at + v.len())).max();

@@ -157,7 +157,7 @@ impl<R: Real> Ball<R> {
             return self.sqrt();
         }
         match self.sign() {
-            Ok(Sign::Negative) if index % 2 == 0 => Err(Stop::NotReal),
+            Ok(Sign::Negative) if index.is_multiple_of(2) => Err(Stop::NotReal),
             Ok(Sign::Negative) => Ok(self.neg().root(index)?.neg()),
             Ok(Sign::Zero) => Ok(Self::integer(0)),
             Ok(Sign::Positive) => {

@@ -143,7 +143,9 @@ pub(crate) fn value<R: Real>(expr: &Expr, at: &At<'_>) -> Value<R> {
         Expr::Constant(Constant::I) => Ok(Complex::i()),
         Expr::Variable(name) => at.variable(name, None).map(Complex::real),
         Expr::Sum(terms) => terms.iter().try_fold(Complex::integer(0), |sum, term| sum.add(&go(term)?)),
-        Expr::Product(factors) => factors.iter().try_fold(Complex::integer(1), |product, f| product.mul(&go(f)?)),
+        Expr::Product(factors) => {
+            factors.iter().try_fold(Complex::integer(1), |product, f| product.mul(&go(f)?))
+        }
         Expr::Quotient(above, below) => {
             let below = go(below)?;
             go(above)?.div(&below)

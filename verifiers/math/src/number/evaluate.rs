@@ -20,7 +20,11 @@ pub(crate) struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    pub(crate) fn new(point: &'a dyn Fn(&str) -> Option<RBig>, decimal_log: bool, functions: &'a Cell<usize>) -> Self {
+    pub(crate) fn new(
+        point: &'a dyn Fn(&str) -> Option<RBig>,
+        decimal_log: bool,
+        functions: &'a Cell<usize>,
+    ) -> Self {
         At { point, decimal_log, budget: Cell::new(CALLS), functions }
     }
 
@@ -63,7 +67,8 @@ pub(crate) fn atom(expr: &Expr) -> Option<String> {
 /// The same with the terms of sums and the factors of products in one order.
 fn sorted(expr: &Expr) -> Expr {
     let order = |list: &[Expr]| {
-        let mut keyed: Vec<(String, Expr)> = list.iter().map(|e| sorted(e)).map(|e| (e.to_string(), e)).collect();
+        let mut keyed: Vec<(String, Expr)> =
+            list.iter().map(sorted).map(|e| (e.to_string(), e)).collect();
         keyed.sort_by(|a, b| a.0.cmp(&b.0));
         keyed.into_iter().map(|(_, e)| e).collect()
     };
@@ -92,7 +97,9 @@ fn real<R: Real>(expr: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<
         Expr::Constant(Constant::Infinity) => Err(Stop::Unsupported),
         Expr::Variable(name) => at.variable(name, index),
         Expr::Sum(terms) => terms.iter().try_fold(Ball::integer(0), |sum, term| sum.add(&go(term)?)),
-        Expr::Product(factors) => factors.iter().try_fold(Ball::integer(1), |product, f| product.mul(&go(f)?)),
+        Expr::Product(factors) => {
+            factors.iter().try_fold(Ball::integer(1), |product, f| product.mul(&go(f)?))
+        }
         Expr::Quotient(above, below) => {
             let below = go(below)?;
             go(above)?.div(&below)

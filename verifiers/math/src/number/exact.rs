@@ -75,7 +75,9 @@ impl Exact {
             }
             Expr::Series(series) => self.series(series, index),
             Expr::Quantity(inner, _) => self.value(inner, index),
-            Expr::Constant(Constant::Pi | Constant::E | Constant::I | Constant::Infinity | Constant::Degree) => None,
+            Expr::Constant(
+                Constant::Pi | Constant::E | Constant::I | Constant::Infinity | Constant::Degree,
+            ) => None,
             _ => None,
         }
     }
@@ -111,7 +113,7 @@ impl Exact {
 
     /// The rational root, where there is one; that of an odd index keeps the sign.
     fn root(&mut self, value: &RBig, index: u32) -> Option<RBig> {
-        if index == 0 || value.is_negative() && index % 2 == 0 {
+        if index == 0 || value.is_negative() && index.is_multiple_of(2) {
             return None;
         }
         self.spend(bits(value) * 4)?;
@@ -136,7 +138,9 @@ impl Exact {
             (Function::Abs, [x]) => Some(x.clone().abs()),
             (Function::Floor, [x]) => Some(x.floor().into()),
             (Function::Ceil, [x]) => Some(x.ceil().into()),
-            (Function::Sign, [x]) => Some(if x.is_zero() { RBig::ZERO } else { RBig::from(if x.is_negative() { -1 } else { 1 }) }),
+            (Function::Sign, [x]) => {
+                Some(if x.is_zero() { RBig::ZERO } else { RBig::from(if x.is_negative() { -1 } else { 1 }) })
+            }
             (Function::Factorial, [n]) => self.falling(u64::try_from(integer(n)?).ok()?, None, 1),
             (Function::DoubleFactorial, [n]) => self.falling(u64::try_from(integer(n)?).ok()?, None, 2),
             (Function::Binomial, [n, k]) => {
@@ -194,7 +198,8 @@ impl Exact {
     }
 
     fn series(&mut self, series: &Series, index: Option<(&str, i64)>) -> Option<RBig> {
-        let bound = |value: RBig| value.is_int().then(|| i64::try_from(value.numerator().clone()).ok()).flatten();
+        let bound =
+            |value: RBig| value.is_int().then(|| i64::try_from(value.numerator().clone()).ok()).flatten();
         let from = bound(self.value(&series.from, index)?)?;
         let to = bound(self.value(&series.to, index)?)?;
         if to.checked_sub(from)? >= TERMS as i64 || index.is_some() {
@@ -212,7 +217,14 @@ impl Exact {
 
 /// The logarithm, where it is a whole number or the reciprocal of one.
 fn logarithm(base: &RBig, x: &RBig) -> Option<RBig> {
-    if !base.is_positive() || !x.is_positive() || base.is_one() || base.is_zero() || x.is_zero() || bits(base) > 128 || bits(x) > 4096 {
+    if !base.is_positive()
+        || !x.is_positive()
+        || base.is_one()
+        || base.is_zero()
+        || x.is_zero()
+        || bits(base) > 128
+        || bits(x) > 4096
+    {
         return None;
     }
     let whole = |base: &RBig, x: &RBig| {
@@ -223,7 +235,9 @@ fn logarithm(base: &RBig, x: &RBig) -> Option<RBig> {
             if up { Some(n) } else { down.then_some(-n) }
         })
     };
-    whole(base, x).map(RBig::from).or_else(|| whole(x, base).filter(|n| *n != 0).map(|n| RBig::ONE / RBig::from(n)))
+    whole(base, x)
+        .map(RBig::from)
+        .or_else(|| whole(x, base).filter(|n| *n != 0).map(|n| RBig::ONE / RBig::from(n)))
 }
 
 #[cfg(test)]
@@ -260,7 +274,15 @@ mod tests {
 
     #[test]
     fn what_would_be_too_big_has_no_value_and_takes_no_time() {
-        for text in ["9^{9^{9^9}}", "1000000000!", r"\binom{10^9}{5\cdot10^8}", r"\sum_{k=1}^{10^9} k", "10^{100000}", "1/0", "0^0"] {
+        for text in [
+            "9^{9^{9^9}}",
+            "1000000000!",
+            r"\binom{10^9}{5\cdot10^8}",
+            r"\sum_{k=1}^{10^9} k",
+            "10^{100000}",
+            "1/0",
+            "0^0",
+        ] {
             assert_eq!(exact(text), None, "{text}");
         }
     }

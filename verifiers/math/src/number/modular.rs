@@ -81,8 +81,12 @@ impl Field<'_> {
                 _ => (self.point)(name),
             }),
             Expr::Text(words) => Ok((self.point)(words)),
-            Expr::Sum(terms) => terms.iter().try_fold(0, |sum, term| Ok(self.plus(sum, self.at(term, index)?))),
-            Expr::Product(factors) => factors.iter().try_fold(1, |p, factor| Ok(self.times(p, self.at(factor, index)?))),
+            Expr::Sum(terms) => {
+                terms.iter().try_fold(0, |sum, term| Ok(self.plus(sum, self.at(term, index)?)))
+            }
+            Expr::Product(factors) => {
+                factors.iter().try_fold(1, |p, factor| Ok(self.times(p, self.at(factor, index)?)))
+            }
             Expr::Quotient(above, below) => {
                 let below = self.invert(self.at(below, index)?)?;
                 Ok(self.times(self.at(above, index)?, below))
@@ -151,10 +155,22 @@ fn small(expr: &Expr) -> Option<u64> {
 
 /// Random primes between 2^61 and 2^62.
 const PRIMES: [u64; 16] = [
-    3_261_972_779_938_823_537, 2_527_261_436_651_942_857, 2_580_544_965_193_301_917, 2_632_237_266_981_621_589,
-    3_245_992_029_002_184_871, 3_446_294_218_272_798_331, 3_324_651_380_732_603_879, 4_096_916_666_224_821_767,
-    3_997_212_329_150_697_043, 4_120_933_542_903_617_669, 3_689_150_673_091_951_789, 4_522_622_643_041_102_267,
-    2_846_635_339_326_196_643, 3_858_882_126_320_539_789, 2_995_059_567_357_738_277, 2_808_151_710_762_988_687,
+    3_261_972_779_938_823_537,
+    2_527_261_436_651_942_857,
+    2_580_544_965_193_301_917,
+    2_632_237_266_981_621_589,
+    3_245_992_029_002_184_871,
+    3_446_294_218_272_798_331,
+    3_324_651_380_732_603_879,
+    4_096_916_666_224_821_767,
+    3_997_212_329_150_697_043,
+    4_120_933_542_903_617_669,
+    3_689_150_673_091_951_789,
+    4_522_622_643_041_102_267,
+    2_846_635_339_326_196_643,
+    3_858_882_126_320_539_789,
+    2_995_059_567_357_738_277,
+    2_808_151_710_762_988_687,
 ];
 
 /// A prime between 2^61 and 2^62, chosen by the seed.

@@ -110,7 +110,11 @@ fn natural(n: &UBig) -> BigFloat {
     // the value is the mantissa as a fraction below 1 times 2^length
     let width = PRECISION + 64;
     let aligned = if length > width { n >> (length - width) } else { n << (width - length) };
-    let mut number = BigFloat::from_words(&aligned.as_words().iter().map(|w| *w as Word).collect::<Vec<_>>(), Sign::Pos, length as i32);
+    let mut number = BigFloat::from_words(
+        &aligned.as_words().iter().map(|w| *w as Word).collect::<Vec<_>>(),
+        Sign::Pos,
+        length as i32,
+    );
     // never fails: the precision is far above the least
     let _ = number.set_precision(PRECISION, ROUND);
     number
@@ -193,7 +197,9 @@ mod tests {
             assert!((Real::sin(&near) - Real::sin(&big).approx()).abs() < 1e-9);
             assert!(close(Real::atan(&near), &Real::atan(&big)));
             if near > 0.0 {
-                assert!(close(Real::sqrt(&near), &Real::sqrt(&big)) && close(near.cbrt(), &Real::root(&big, 3)));
+                assert!(
+                    close(Real::sqrt(&near), &Real::sqrt(&big)) && close(near.cbrt(), &Real::root(&big, 3))
+                );
                 assert!((Real::ln(&near) - Real::ln(&big).approx()).abs() < 1e-12);
             }
         }

@@ -80,7 +80,9 @@ impl<'a> Parser<'a> {
         let base = match (self.kind(1), self.kind(2), self.kind(3)) {
             (Some(Kind::Number(n)), ..) => Some((n.to_string(), 2)),
             (Some(Kind::Open), Some(Kind::Number(n)), Some(Kind::Close)) => Some((n.to_string(), 4)),
-            (Some(Kind::Open), Some(Kind::Text(t)), Some(Kind::Close)) => Some((word_base(t).unwrap_or_default(), 4)),
+            (Some(Kind::Open), Some(Kind::Text(t)), Some(Kind::Close)) => {
+                Some((word_base(t).unwrap_or_default(), 4))
+            }
             (Some(Kind::Text(t)), ..) => Some((word_base(t).unwrap_or_default(), 2)),
             _ => None,
         };
@@ -190,7 +192,8 @@ impl<'a> Parser<'a> {
                 [Expr::Ratio(parts)] if parts.len() == 2 => {
                     Ok(Expr::Comprehension(Box::new(parts[0].clone()), Box::new(parts[1].clone())))
                 }
-                [Expr::Relation(first, rest)] if matches!(&**first, Expr::Ratio(parts) if parts.len() == 2) => {
+                [Expr::Relation(first, rest)] if matches!(&**first, Expr::Ratio(parts) if parts.len() == 2) =>
+                {
                     let Expr::Ratio(parts) = &**first else { return Err(Stop::Syntax) };
                     let condition = Expr::Relation(Box::new(parts[1].clone()), rest.clone());
                     Ok(Expr::Comprehension(Box::new(parts[0].clone()), Box::new(condition)))
@@ -222,7 +225,9 @@ impl<'a> Parser<'a> {
     /// An argument of `\frac` and the like: a group, or one digit or letter of what follows.
     pub(super) fn argument(&mut self) -> Parsed {
         let Some(token) = self.tokens.get(self.at).cloned() else { return Err(Stop::Syntax) };
-        let split = |head: &str, rest: Cow<'a, str>| (head.to_owned(), Token { kind: Kind::Number(rest), ..token.clone() });
+        let split = |head: &str, rest: Cow<'a, str>| {
+            (head.to_owned(), Token { kind: Kind::Number(rest), ..token.clone() })
+        };
         match &token.kind {
             Kind::Number(text) if text.len() > 1 => {
                 let (head, rest) = text.split_at(1);
@@ -301,7 +306,8 @@ impl<'a> Parser<'a> {
                 let inner = if name.len() == 1 { name.to_owned() } else { self.subscript()? };
                 self.variable(&format!("{}{inner}", if name == "mathcal" { "cal " } else { "bb " }))
             }
-            "overline" | "bar" | "vec" | "hat" | "overrightarrow" | "tilde" | "widehat" | "dot" | "ddot" | "overleftrightarrow" | "widetilde" => {
+            "overline" | "bar" | "vec" | "hat" | "overrightarrow" | "tilde" | "widehat" | "dot" | "ddot"
+            | "overleftrightarrow" | "widetilde" => {
                 let inner = self.subscript()?;
                 let kind = if matches!(name, "vec" | "overrightarrow") { "vec" } else { name };
                 self.variable(&format!("{kind} {inner}"))

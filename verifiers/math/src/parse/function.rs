@@ -58,9 +58,39 @@ pub(super) fn starts_atom(name: &str) -> bool {
         || letter(name)
         || matches!(
             name,
-            "frac" | "sqrt" | "cbrt" | "binom" | "pi" | "infty" | "lfloor" | "lceil" | "overline" | "bar" | "vec" | "hat"
-                | "overrightarrow" | "tilde" | "widehat" | "dot" | "ddot" | "angle" | "triangle" | "mathbb" | "mathcal"
-                | "mathfrak" | "partial" | "textcircled" | "det" | "sum" | "prod" | "int" | "iint" | "iiint" | "oint" | "lim" | "imath"
+            "frac"
+                | "sqrt"
+                | "cbrt"
+                | "binom"
+                | "pi"
+                | "infty"
+                | "lfloor"
+                | "lceil"
+                | "overline"
+                | "bar"
+                | "vec"
+                | "hat"
+                | "overrightarrow"
+                | "tilde"
+                | "widehat"
+                | "dot"
+                | "ddot"
+                | "angle"
+                | "triangle"
+                | "mathbb"
+                | "mathcal"
+                | "mathfrak"
+                | "partial"
+                | "textcircled"
+                | "det"
+                | "sum"
+                | "prod"
+                | "int"
+                | "iint"
+                | "iiint"
+                | "oint"
+                | "lim"
+                | "imath"
         )
 }
 
@@ -112,7 +142,10 @@ impl Parser<'_> {
             arguments.insert(0, base);
             function = Function::LogBase;
         }
-        let several = matches!(function, Function::Min | Function::Max | Function::Gcd | Function::Lcm | Function::LogBase);
+        let several = matches!(
+            function,
+            Function::Min | Function::Max | Function::Gcd | Function::Lcm | Function::LogBase
+        );
         if arguments.len() != 1 && !several {
             return Err(Stop::Syntax);
         }
@@ -150,17 +183,17 @@ impl Parser<'_> {
             negative ^= sign == '-';
             self.at += 1;
         }
-        let function_first = matches!(self.peek(), Some(Kind::Command(n) | Kind::Letters(n)) if named(n).is_some());
+        let function_first =
+            matches!(self.peek(), Some(Kind::Command(n) | Kind::Letters(n)) if named(n).is_some());
         let mut factors = vec![self.power()?];
-        while !function_first {
+        loop {
             let goes_on = match self.peek() {
+                _ if function_first => false,
                 Some(Kind::Command(name)) => named(name).is_none() && starts_atom(name),
                 Some(Kind::Letters(name)) => named(name).is_none() && self.implied(factors.last()),
                 Some(Kind::Open) => true,
-                Some(Kind::Text(content)) => super::name::letter(content).is_some() && self.implied(factors.last()),
-                Some(Kind::Symbol('/')) => {
-                    // `\sin x/2` ends before the slash
-                    false
+                Some(Kind::Text(content)) => {
+                    super::name::letter(content).is_some() && self.implied(factors.last())
                 }
                 _ => false,
             };
@@ -178,23 +211,26 @@ impl Parser<'_> {
         let (below, above) = self.bounds()?;
         let body = self.deeper(Self::term)?;
         match (below, above) {
-            (Some(Expr::Relation(first, rest)), Some(to)) if rest.len() == 1 => match (*first, rest.into_iter().next()) {
-                (Expr::Variable(index), Some((crate::tree::Relator::Equal, from))) => {
-                    Ok(Expr::Series(Box::new(Series { product, index, from, to, body })))
+            (Some(Expr::Relation(first, rest)), Some(to)) if rest.len() == 1 => {
+                match (*first, rest.into_iter().next()) {
+                    (Expr::Variable(index), Some((crate::tree::Relator::Equal, from))) => {
+                        Ok(Expr::Series(Box::new(Series { product, index, from, to, body })))
+                    }
+                    (Expr::Constant(crate::tree::Constant::I), Some((crate::tree::Relator::Equal, from))) => {
+                        let index: Box<str> = "i".into();
+                        let body = body.map(&|e| {
+                            (*e == Expr::Constant(crate::tree::Constant::I))
+                                .then(|| Expr::Variable("i".into()))
+                        });
+                        Ok(Expr::Series(Box::new(Series { product, index, from, to, body })))
+                    }
+                    (first, Some(second)) => {
+                        let below = Expr::Relation(Box::new(first), vec![second]);
+                        Ok(Expr::Opaque(if product { "prod" } else { "sum" }.into(), vec![below, to, body]))
+                    }
+                    _ => Err(Stop::Syntax),
                 }
-                (Expr::Constant(crate::tree::Constant::I), Some((crate::tree::Relator::Equal, from))) => {
-                    let index: Box<str> = "i".into();
-                    let body = body.map(&|e| {
-                        (*e == Expr::Constant(crate::tree::Constant::I)).then(|| Expr::Variable("i".into()))
-                    });
-                    Ok(Expr::Series(Box::new(Series { product, index, from, to, body })))
-                }
-                (first, Some(second)) => {
-                    let below = Expr::Relation(Box::new(first), vec![second]);
-                    Ok(Expr::Opaque(if product { "prod" } else { "sum" }.into(), vec![below, to, body]))
-                }
-                _ => Err(Stop::Syntax),
-            },
+            }
             (below, above) => {
                 let parts = below.into_iter().chain(above).chain([body]).collect();
                 Ok(Expr::Opaque(if product { "prod" } else { "sum" }.into(), parts))

@@ -22,7 +22,8 @@ pub(super) fn number(text: &str) -> Result<Number, Stop> {
     if digits.len() > DIGITS {
         return Err(Stop::Limit(LimitError::Digits(digits.len())));
     }
-    let integer: UBig = if digits.is_empty() { UBig::ZERO } else { digits.parse().map_err(|_| Stop::Syntax)? };
+    let integer: UBig =
+        if digits.is_empty() { UBig::ZERO } else { digits.parse().map_err(|_| Stop::Syntax)? };
     let last = power - fraction.len() as i64;
     let ten = UBig::from(10u8).pow(last.unsigned_abs() as usize);
     let value = if last >= 0 { RBig::from(integer * ten) } else { RBig::from_parts(integer.into(), ten) };

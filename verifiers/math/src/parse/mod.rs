@@ -34,7 +34,8 @@ enum Separator {
 
 /// The tree of all the tokens.
 pub(crate) fn parse(tokens: &[Token<'_>]) -> Parsed {
-    let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, nodes: 0, bar: false, quantities: true, wraps: 0 };
+    let mut parser =
+        Parser { tokens: tokens.to_vec(), at: 0, depth: 0, nodes: 0, bar: false, quantities: true, wraps: 0 };
     let expr = parser.list()?;
     if parser.at < parser.tokens.len() { Err(Stop::Syntax) } else { Ok(expr) }
 }
@@ -172,9 +173,10 @@ impl<'a> Parser<'a> {
             Kind::Command("in") => Relator::In,
             Kind::Command("notin") => Relator::NotIn,
             Kind::Command("subset") => Relator::Subset,
-            Kind::Command("equiv" | "sim" | "to" | "cong" | "propto" | "perp" | "parallel" | "Leftrightarrow" | "iff" | "mapsto") => {
-                Relator::Other
-            }
+            Kind::Command(
+                "equiv" | "sim" | "to" | "cong" | "propto" | "perp" | "parallel" | "Leftrightarrow" | "iff"
+                | "mapsto",
+            ) => Relator::Other,
             Kind::Command("not") => {
                 let negated = match self.kind(1)? {
                     Kind::Symbol('=') => Relator::NotEqual,
@@ -218,7 +220,9 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     sets.push(self.ratio()?);
                 }
-                Some(Kind::Letters("U")) if matches!(sets.last(), Some(Expr::Interval(..) | Expr::Tuple(_))) => {
+                Some(Kind::Letters("U"))
+                    if matches!(sets.last(), Some(Expr::Interval(..) | Expr::Tuple(_))) =>
+                {
                     self.at += 1;
                     sets.push(self.ratio()?);
                 }
@@ -444,12 +448,18 @@ impl<'a> Parser<'a> {
     /// Whether a factor follows without an operator.
     fn implied(&self, last: Option<&Expr>) -> bool {
         match self.peek() {
-            Some(Kind::Number(_)) => !matches!(last, Some(Expr::Number(_) | Expr::Variable(_) | Expr::Text(_) | Expr::Power(..)) | None),
-            Some(Kind::Letters(word)) => !matches!(*word, "and" | "or" | "percent" | "pct") && !self.unit_ahead(last),
+            Some(Kind::Number(_)) => !matches!(
+                last,
+                Some(Expr::Number(_) | Expr::Variable(_) | Expr::Text(_) | Expr::Power(..)) | None
+            ),
+            Some(Kind::Letters(word)) => {
+                !matches!(*word, "and" | "or" | "percent" | "pct") && !self.unit_ahead(last)
+            }
             Some(Kind::Command(name)) => function::starts_atom(name),
             Some(Kind::Open | Kind::Begin(_)) => true,
             Some(Kind::Text(content)) => {
-                (name::letter(content).is_some() || function::named(content.trim()).is_some()) && !self.unit_ahead(last)
+                (name::letter(content).is_some() || function::named(content.trim()).is_some())
+                    && !self.unit_ahead(last)
             }
             Some(Kind::Symbol('(' | '⌊' | '⌈' | '[')) => true,
             Some(Kind::Symbol('|')) => !self.bar,
@@ -471,14 +481,24 @@ impl<'a> Parser<'a> {
         if half_of_day(&self.tokens[self.at..]).is_some() || scale(&self.tokens[self.at..]).is_some() {
             return true;
         }
-        let minutes = letters == "min" && !matches!(self.kind(1), Some(Kind::Open | Kind::Symbol('(' | '{' | '[' | '_')));
-        if !letters.is_empty() && !minutes && (letters.len() == 1 || function::named(letters).is_some() || letters == "pi") {
+        let minutes = letters == "min"
+            && !matches!(self.kind(1), Some(Kind::Open | Kind::Symbol('(' | '{' | '[' | '_')));
+        if !letters.is_empty()
+            && !minutes
+            && (letters.len() == 1 || function::named(letters).is_some() || letters == "pi")
+        {
             return false;
         }
         match units::read(&self.tokens[self.at..]) {
             Some((_, used)) => matches!(
                 self.kind(used),
-                None | Some(Kind::Symbol(',' | ';' | ')' | ']' | '}' | '.' | '=' | '<' | '>' | '≤' | '≥') | Kind::Text(_) | Kind::Letters("and" | "or") | Kind::Command("approx") | Kind::Close)
+                None | Some(
+                    Kind::Symbol(',' | ';' | ')' | ']' | '}' | '.' | '=' | '<' | '>' | '≤' | '≥')
+                        | Kind::Text(_)
+                        | Kind::Letters("and" | "or")
+                        | Kind::Command("approx")
+                        | Kind::Close
+                )
             ),
             None => false,
         }
@@ -611,7 +631,8 @@ fn grouped(elements: Vec<Expr>, separators: &[Separator]) -> Expr {
         }
         groups
     };
-    let list = |groups: Vec<Vec<Expr>>| Expr::List(groups.into_iter().map(|g| one_or(g, Expr::List)).collect());
+    let list =
+        |groups: Vec<Vec<Expr>>| Expr::List(groups.into_iter().map(|g| one_or(g, Expr::List)).collect());
     if has(Separator::Semicolon) && has(Separator::Comma) {
         return list(splits(&|s| s == Separator::Semicolon));
     }
@@ -642,7 +663,8 @@ fn half_of_day(tokens: &[Token<'_>]) -> Option<(bool, usize)> {
         "am" => Some((false, 1)),
         "pm" => Some((true, 1)),
         half @ ("a" | "p") => {
-            let dotted = tokens.get(1)?.kind == Kind::Symbol('.') && matches!(tokens.get(2)?.kind, Kind::Letters("m" | "M"));
+            let dotted = tokens.get(1)?.kind == Kind::Symbol('.')
+                && matches!(tokens.get(2)?.kind, Kind::Letters("m" | "M"));
             let end = usize::from(tokens.get(3).is_some_and(|t| t.kind == Kind::Symbol('.')));
             dotted.then_some((half == "p", 3 + end))
         }

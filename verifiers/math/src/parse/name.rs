@@ -121,8 +121,12 @@ impl<'a> Parser<'a> {
         }
         match run {
             "pi" | "Pi" => return Ok(Expr::Constant(Constant::Pi)),
-            "oo" | "inf" | "infty" | "infinity" | "Infinity" | "Inf" => return Ok(Expr::Constant(Constant::Infinity)),
-            "theta" | "alpha" | "beta" | "gamma" | "lambda" | "omega" | "phi" | "sigma" | "mu" => return self.variable(run),
+            "oo" | "inf" | "infty" | "infinity" | "Infinity" | "Inf" => {
+                return Ok(Expr::Constant(Constant::Infinity));
+            }
+            "theta" | "alpha" | "beta" | "gamma" | "lambda" | "omega" | "phi" | "sigma" | "mu" => {
+                return self.variable(run);
+            }
             "sqrt" => return self.root(),
             "NaN" | "nan" => return Err(Stop::Syntax),
             _ => {}
@@ -156,12 +160,22 @@ impl<'a> Parser<'a> {
         if content == "sqrt" {
             return self.root();
         }
-        let single = |w: &str| w.is_empty() || w == "and" || w.len() == 1 && w.starts_with(|c: char| c.is_ascii_uppercase());
-        let letters = content.len() > 1 && content.split(|c: char| c == ' ' || c == ',').all(single);
+        let single = |w: &str| {
+            w.is_empty() || w == "and" || w.len() == 1 && w.starts_with(|c: char| c.is_ascii_uppercase())
+        };
+        let letters = content.len() > 1 && content.split([' ', ',']).all(single);
         if letters || content.starts_with(|c: char| c.is_ascii_digit() || "-(\\$".contains(c)) {
             let inner = tokens(content, Commas::Thousands).map_err(Stop::Limit)?;
             return self.deeper(|p| {
-                let mut nested = Parser { tokens: inner, at: 0, depth: p.depth, nodes: p.nodes, bar: false, quantities: true, wraps: p.wraps };
+                let mut nested = Parser {
+                    tokens: inner,
+                    at: 0,
+                    depth: p.depth,
+                    nodes: p.nodes,
+                    bar: false,
+                    quantities: true,
+                    wraps: p.wraps,
+                };
                 let expr = nested.list()?;
                 if nested.at < nested.tokens.len() { Err(Stop::Syntax) } else { Ok(expr) }
             });

@@ -75,8 +75,8 @@ fn a_completion_that_states_no_answer_is_unparseable() {
     {
         assert_eq!(outcome("5", text), Outcome::Unparseable, "{text}");
     }
-    let last = MathVerifier::new(MathConfig { extract: vec![Rule::LastNumber], ..MathConfig::default() })
-        .unwrap();
+    let last =
+        MathVerifier::new(MathConfig { extract: vec![Rule::LastNumber], ..MathConfig::default() }).unwrap();
     assert_eq!(last.verify(&problem("5"), &Completion::new("I think it is 5")).outcome, Outcome::Pass);
 }
 
@@ -97,14 +97,13 @@ fn the_reason_says_what_was_found_how_it_was_read_and_why() {
         r"boxed: `0.50`, read as 0.50; gold \frac{1}{2}: equal values"
     );
     let verdict = judge("1/2", "The answer is\n\n1/3.");
-    assert_eq!(verdict.reason, r#"after "answer": `1/3`, read as \frac{1}{3}; gold \frac{1}{2}: other value"#);
+    assert_eq!(
+        verdict.reason,
+        r#"after "answer": `1/3`, read as \frac{1}{3}; gold \frac{1}{2}: other value"#
+    );
     assert_eq!(verdict.answer.as_deref(), Some("1/3"));
     let huge = judge("5", r"\boxed{9^9^9}");
-    assert!(
-        huge.outcome == Outcome::Fail && huge.reason.contains("other value"),
-        "{}",
-        huge.reason
-    );
+    assert!(huge.outcome == Outcome::Fail && huge.reason.contains("other value"), "{}", huge.reason);
     assert!(judge("5", &format!("#### 5\n{}", "x\n".repeat(999))).reason.len() < 300);
 }
 
