@@ -1,7 +1,10 @@
 //! Tokens of LaTeX and plain text. What only changes the look of an answer (`\left`, `\displaystyle`, thin
 //! spaces, fonts) ends here; what is written in several ways (`\dfrac`, `≤`, `**`) becomes one.
 
+mod names;
+
 use crate::limits::{DIGITS, LimitError, NODES};
+use names::{FONT, LOOK, SPACE, TEXT, canonical, synonym};
 use std::borrow::Cow;
 
 /// What a token is.
@@ -81,103 +84,6 @@ struct Lexer<'a> {
     /// Open brackets, in which a comma separates.
     brackets: usize,
 }
-
-/// Commands that only change the look.
-const LOOK: &[&str] = &[
-    "left",
-    "right",
-    "big",
-    "Big",
-    "bigl",
-    "bigr",
-    "Bigl",
-    "Bigr",
-    "bigg",
-    "Bigg",
-    "biggl",
-    "biggr",
-    "Biggl",
-    "Biggr",
-    "displaystyle",
-    "textstyle",
-    "scriptstyle",
-    "limits",
-    "nolimits",
-    "rm",
-    "bf",
-    "it",
-    "middle",
-    "mathstrut",
-    "strut",
-    "hline",
-    "nonumber",
-    "notag",
-    "centering",
-    "boldmath",
-    "large",
-    "Large",
-    "small",
-];
-
-/// Commands that are space.
-const SPACE: &[&str] = &[
-    "quad",
-    "qquad",
-    "enspace",
-    "space",
-    "thinspace",
-    "hfill",
-    "newline",
-    "par",
-    "hspace",
-    "vspace",
-    "phantom",
-    "hphantom",
-    "vphantom",
-];
-
-/// Commands whose argument is words.
-const TEXT: &[&str] = &[
-    "text",
-    "mbox",
-    "textbf",
-    "textit",
-    "textrm",
-    "textnormal",
-    "mathrm",
-    "hbox",
-    "texttt",
-    "textsf",
-    "emph",
-    "operatorname",
-    "mathsf",
-    "mathtt",
-    "textup",
-    "unit",
-    "intertext",
-    "textsc",
-    "rm",
-];
-
-/// Commands whose argument is set in another font.
-const FONT: &[&str] = &[
-    "mathbf",
-    "boldsymbol",
-    "mathit",
-    "bm",
-    "mathnormal",
-    "boxed",
-    "fbox",
-    "underline",
-    "color",
-    "textcolor",
-    "mathopen",
-    "mathclose",
-    "mathrel",
-    "mathbin",
-    "mathord",
-    "smash",
-];
 
 impl<'a> Lexer<'a> {
     fn push(&mut self, kind: Kind<'a>, length: usize) {
@@ -428,48 +334,10 @@ impl<'a> Lexer<'a> {
             }
             return Ok(());
         }
-        let name = match name {
-            "dfrac" | "tfrac" | "cfrac" | "nicefrac" | "sfrac" => "frac",
-            "dbinom" | "tbinom" => "binom",
-            "leq" | "leqslant" | "leqq" | "le" => return self.symbol('≤', after),
-            "geq" | "geqslant" | "geqq" | "ge" => return self.symbol('≥', after),
-            "lt" => return self.symbol('<', after),
-            "gt" => return self.symbol('>', after),
-            "ne" | "neq" => return self.symbol('≠', after),
-            "cdot" | "times" | "ast" | "bullet" | "star" => return self.symbol('*', after),
-            "div" => return self.symbol('/', after),
-            "colon" => return self.symbol(':', after),
-            "lbrace" => return self.symbol('{', after),
-            "rbrace" => return self.symbol('}', after),
-            "lparen" | "langle" => return self.symbol('(', after),
-            "rparen" | "rangle" => return self.symbol(')', after),
-            "lbrack" => return self.symbol('[', after),
-            "rbrack" => return self.symbol(']', after),
-            "vert" | "lvert" | "rvert" | "mid" => return self.symbol('|', after),
-            "prime" => return self.symbol('\'', after),
-            "degree" | "textdegree" => return self.symbol('°', after),
-            "ldots" | "dots" | "cdots" | "dotsc" | "dotsb" | "vdots" => return self.symbol('…', after),
-            "textdollar" => return self.symbol('$', after),
-            "thickapprox" | "simeq" | "doteq" => "approx",
-            "inf" => "infty",
-            "tan" | "tg" => "tan",
-            "ctg" | "cotg" => "cot",
-            "arctg" => "arctan",
-            "bigcup" => "cup",
-            "rightarrow" | "longrightarrow" | "Rightarrow" | "implies" => "to",
-            "subseteq" => "subset",
-            "varnothing" => "emptyset",
-            "varphi" => "phi",
-            "varepsilon" => "epsilon",
-            "backslash" => "setminus",
-            name => name,
-        };
-        self.push(Kind::Command(name), after);
-        Ok(())
-    }
-
-    fn symbol(&mut self, symbol: char, length: usize) -> Result<(), LimitError> {
-        self.push(Kind::Symbol(symbol), length);
+        match synonym(name) {
+            Some(symbol) => self.push(Kind::Symbol(symbol), after),
+            None => self.push(Kind::Command(canonical(name)), after),
+        }
         Ok(())
     }
 

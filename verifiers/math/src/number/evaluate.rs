@@ -67,8 +67,7 @@ pub(crate) fn atom(expr: &Expr) -> Option<String> {
 /// The same with the terms of sums and the factors of products in one order.
 fn sorted(expr: &Expr) -> Expr {
     let order = |list: &[Expr]| {
-        let mut keyed: Vec<(String, Expr)> =
-            list.iter().map(sorted).map(|e| (e.to_string(), e)).collect();
+        let mut keyed: Vec<(String, Expr)> = list.iter().map(sorted).map(|e| (e.to_string(), e)).collect();
         keyed.sort_by(|a, b| a.0.cmp(&b.0));
         keyed.into_iter().map(|(_, e)| e).collect()
     };

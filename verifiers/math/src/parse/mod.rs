@@ -3,13 +3,16 @@
 
 mod atom;
 mod function;
+mod list;
 mod literal;
 mod name;
+mod quantity;
 
 use crate::lex::{Kind, Token};
 use crate::limits::{DEPTH, LimitError, NODES};
 use crate::tree::{Constant, Expr, Relator};
-use crate::units;
+use list::{grouped, one_or};
+use quantity::currency;
 
 /// Why there is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,16 +24,6 @@ pub(crate) enum Stop {
 }
 
 type Parsed = Result<Expr, Stop>;
-
-/// What stands between two elements of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Separator {
-    Comma,
-    Semicolon,
-    /// "or", or a space that is as good.
-    Word,
-    And,
-}
 
 /// The tree of all the tokens.
 pub(crate) fn parse(tokens: &[Token<'_>]) -> Parsed {
@@ -111,54 +104,6 @@ impl<'a> Parser<'a> {
         let result = self.deeper(parse);
         (self.bar, self.quantities) = before;
         result
-    }
-
-    fn separator(&mut self) -> Option<Separator> {
-        let mut found = None;
-        loop {
-            let one = match self.peek()? {
-                Kind::Symbol(',') => Separator::Comma,
-                Kind::Symbol(';') => Separator::Semicolon,
-                Kind::Letters("and") => Separator::And,
-                Kind::Letters("or") => Separator::Word,
-                Kind::Symbol('&') if found.is_some() => Separator::Comma,
-                Kind::Text(words) => match words.trim().trim_matches(|c| ",;".contains(c)).trim() {
-                    "and" => Separator::And,
-                    "or" | "" => Separator::Word,
-                    _ => return found,
-                },
-                Kind::Command("lor" | "vee") => Separator::Word,
-                Kind::Command("land" | "wedge") => Separator::And,
-                _ => return found,
-            };
-            found = match found {
-                Some(Separator::Semicolon) => found,
-                Some(Separator::Comma) if matches!(one, Separator::Word | Separator::And) => found,
-                _ => Some(one),
-            };
-            self.at += 1;
-        }
-    }
-
-    /// Elements and what separates them, until something that is neither.
-    fn elements(&mut self) -> Result<(Vec<Expr>, Vec<Separator>), Stop> {
-        let mut elements = vec![self.relation()?];
-        let mut separators = Vec::new();
-        while let Some(separator) = self.separator() {
-            // a comma at the end separates nothing
-            if self.peek().is_none() {
-                break;
-            }
-            separators.push(separator);
-            elements.push(self.relation()?);
-        }
-        Ok((elements, separators))
-    }
-
-    /// One element, or a list; a list of groups where semicolons separate groups.
-    fn list(&mut self) -> Parsed {
-        let (elements, separators) = self.elements()?;
-        Ok(grouped(elements, &separators))
     }
 
     fn relator(&mut self) -> Option<Relator> {
@@ -261,30 +206,6 @@ impl<'a> Parser<'a> {
         Ok(one_or(parts, Expr::Ratio))
     }
 
-    /// The tokens from `start` as a time, where they have two-digit minutes that begin with 0, or am or pm after them.
-    fn time(&mut self, start: usize) -> Option<Expr> {
-        let mut parts = Vec::new();
-        for token in self.tokens[start..self.at].iter().step_by(2) {
-            match &token.kind {
-                Kind::Number(n) if n.bytes().all(|b| b.is_ascii_digit()) => parts.push(n.as_ref()),
-                _ => return None,
-            }
-        }
-        if self.at - start != 2 * parts.len() - 1 {
-            return None;
-        }
-        let half = half_of_day(&self.tokens[self.at..]);
-        let padded = parts[1..].iter().any(|p| p.len() == 2 && p.starts_with('0'));
-        if half.is_none() && !padded {
-            return None;
-        }
-        let values = parts.iter().map(|p| p.parse().ok()).collect::<Option<Vec<u32>>>()?;
-        if let Some((_, used)) = half {
-            self.at += used;
-        }
-        Some(Expr::Time(values, half.map(|(pm, _)| pm)))
-    }
-
     fn sum(&mut self) -> Parsed {
         let mut terms = vec![self.term()?];
         loop {
@@ -305,70 +226,6 @@ impl<'a> Parser<'a> {
         }
         let sum = one_or(terms, Expr::Sum);
         self.quantity(sum)
-    }
-
-    /// The value with the unit after it, if there is one.
-    fn quantity(&mut self, value: Expr) -> Parsed {
-        if !self.quantities || self.depth > 2 {
-            return Ok(value);
-        }
-        let half = half_of_day(&self.tokens[self.at..]);
-        if half.is_some() && self.at > 1 && self.tokens[self.at - 2].kind == Kind::Symbol(':') {
-            // minutes: the time is read as a whole
-            return Ok(value);
-        }
-        if let (Expr::Number(n), Some((pm, used))) = (&value, half)
-            && let Ok(hour) = u32::try_from(n.value.numerator().clone())
-            && n.value.is_int()
-        {
-            self.at += used;
-            return Ok(Expr::Time(vec![hour], Some(pm)));
-        }
-        if let Some(Kind::Symbol(c @ ('$' | '€' | '£' | '¥' | '₹'))) = self.peek() {
-            let unit = currency(*c);
-            self.at += 1;
-            return Ok(Expr::Quantity(Box::new(value), unit));
-        }
-        let percent = match self.peek() {
-            Some(Kind::Letters("percent" | "pct" | "percentage")) => true,
-            Some(Kind::Text(t)) => matches!(t.trim(), "percent" | "%" | "pct" | r"\%"),
-            _ => false,
-        };
-        if percent {
-            self.at += 1;
-            let value = Expr::Percent(Box::new(value));
-            return self.deeper(|p| p.quantity(value));
-        }
-        if let Some((factor, used)) = scale(&self.tokens[self.at..]) {
-            self.at += used;
-            let value = Expr::Product(vec![value, Expr::integer(factor)]);
-            return self.deeper(|p| p.quantity(value));
-        }
-        match units::read(&self.tokens[self.at..]) {
-            Some((unit, used)) if used > 0 => {
-                self.at += used;
-                if unit.name.as_ref() == "degree" {
-                    return Ok(Expr::Product(vec![value, Expr::Constant(Constant::Degree)]));
-                }
-                let quantity = Expr::Quantity(Box::new(value), unit.clone());
-                self.compound(quantity, &unit)
-            }
-            _ => Ok(value),
-        }
-    }
-
-    /// `1 hour 30 minutes`: quantities of one dimension side by side are their sum, in the unit of the first.
-    fn compound(&mut self, quantity: Expr, unit: &units::Unit) -> Parsed {
-        let Some(Kind::Number(text)) = self.peek() else { return Ok(quantity) };
-        let number = literal::number(text)?;
-        let Some((other, used)) = units::read(&self.tokens[self.at + 1..]) else { return Ok(quantity) };
-        let units::Match::Factor(factor) = other.compare(unit) else { return Ok(quantity) };
-        let Expr::Quantity(value, unit) = quantity else { return Ok(quantity) };
-        self.at += 1 + used;
-        self.wrap()?;
-        let factor = Expr::Number(crate::tree::Number { value: factor, decimal: None });
-        let part = Expr::Product(vec![Expr::Number(number), factor]);
-        Ok(Expr::Quantity(Box::new(Expr::Sum(vec![*value, part])), unit))
     }
 
     /// Signs and a product.
@@ -468,42 +325,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whether a unit and the end of the element follow.
-    fn unit_ahead(&self, last: Option<&Expr>) -> bool {
-        if !self.quantities || self.depth > 2 || last.is_none() {
-            return false;
-        }
-        let letters = match self.peek() {
-            Some(Kind::Letters(word)) => *word,
-            Some(Kind::Text(_)) => "",
-            _ => return false,
-        };
-        if half_of_day(&self.tokens[self.at..]).is_some() || scale(&self.tokens[self.at..]).is_some() {
-            return true;
-        }
-        let minutes = letters == "min"
-            && !matches!(self.kind(1), Some(Kind::Open | Kind::Symbol('(' | '{' | '[' | '_')));
-        if !letters.is_empty()
-            && !minutes
-            && (letters.len() == 1 || function::named(letters).is_some() || letters == "pi")
-        {
-            return false;
-        }
-        match units::read(&self.tokens[self.at..]) {
-            Some((_, used)) => matches!(
-                self.kind(used),
-                None | Some(
-                    Kind::Symbol(',' | ';' | ')' | ']' | '}' | '.' | '=' | '<' | '>' | '≤' | '≥')
-                        | Kind::Text(_)
-                        | Kind::Letters("and" | "or")
-                        | Kind::Command("approx")
-                        | Kind::Close
-                )
-            ),
-            None => false,
-        }
-    }
-
     fn power(&mut self) -> Parsed {
         let atom = self.atom()?;
         let mut base = self.postfix(atom)?;
@@ -598,109 +419,6 @@ impl<'a> Parser<'a> {
             };
             self.wrap()?;
         }
-    }
-}
-
-/// The only element, or all of them made one.
-fn one_or(mut elements: Vec<Expr>, make: impl FnOnce(Vec<Expr>) -> Expr) -> Expr {
-    match elements.pop() {
-        Some(only) if elements.is_empty() => only,
-        Some(last) => {
-            elements.push(last);
-            make(elements)
-        }
-        None => make(elements),
-    }
-}
-
-/// A list of elements; of groups, where semicolons separate groups or words separate groups of the same names.
-fn grouped(elements: Vec<Expr>, separators: &[Separator]) -> Expr {
-    if elements.len() < 2 {
-        return one_or(elements, Expr::List);
-    }
-    let has = |s: Separator| separators.contains(&s);
-    let splits = |strong: &dyn Fn(Separator) -> bool| {
-        let mut groups: Vec<Vec<Expr>> = vec![Vec::new()];
-        for (i, element) in elements.iter().enumerate() {
-            if i > 0 && strong(separators[i - 1]) {
-                groups.push(Vec::new());
-            }
-            if let Some(group) = groups.last_mut() {
-                group.push(element.clone());
-            }
-        }
-        groups
-    };
-    let list =
-        |groups: Vec<Vec<Expr>>| Expr::List(groups.into_iter().map(|g| one_or(g, Expr::List)).collect());
-    if has(Separator::Semicolon) && has(Separator::Comma) {
-        return list(splits(&|s| s == Separator::Semicolon));
-    }
-    let word = |s: Separator| matches!(s, Separator::Word | Separator::And);
-    let inequality = |e: &Expr| matches!(e, Expr::Relation(_, rest) if rest.iter().all(|(r, _)| matches!(r, Relator::Less | Relator::LessEqual | Relator::Greater | Relator::GreaterEqual | Relator::NotEqual)));
-    if separators.iter().all(|s| *s == Separator::And) && elements.iter().all(inequality) {
-        return Expr::Opaque("and".into(), elements);
-    }
-    if separators.iter().any(|s| word(*s)) && has(Separator::Comma) {
-        let groups = splits(&word);
-        let names = |group: &Vec<Expr>| group.iter().map(name::assigned).collect::<Option<Vec<_>>>();
-        let first = groups.first().and_then(names);
-        if first.is_some() && groups.len() > 1 && groups.iter().all(|g| g.len() > 1 && names(g) == first) {
-            return list(groups);
-        }
-    }
-    Expr::List(elements)
-}
-
-/// `am` or `pm` at the start of the tokens: whether it is pm, and how many tokens.
-fn half_of_day(tokens: &[Token<'_>]) -> Option<(bool, usize)> {
-    let word = match &tokens.first()?.kind {
-        Kind::Letters(word) => *word,
-        Kind::Text(word) => word.trim(),
-        _ => return None,
-    };
-    match word.to_ascii_lowercase().replace('.', "").as_str() {
-        "am" => Some((false, 1)),
-        "pm" => Some((true, 1)),
-        half @ ("a" | "p") => {
-            let dotted = tokens.get(1)?.kind == Kind::Symbol('.')
-                && matches!(tokens.get(2)?.kind, Kind::Letters("m" | "M"));
-            let end = usize::from(tokens.get(3).is_some_and(|t| t.kind == Kind::Symbol('.')));
-            dotted.then_some((half == "p", 3 + end))
-        }
-        _ => None,
-    }
-}
-
-/// A word that multiplies, such as "million".
-fn scale(tokens: &[Token<'_>]) -> Option<(i64, usize)> {
-    let word = match &tokens.first()?.kind {
-        Kind::Letters(word) => *word,
-        Kind::Text(word) => word.trim(),
-        _ => return None,
-    };
-    let factor = match word {
-        "dozen" => 12,
-        "hundred" => 100,
-        "thousand" => 1000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        _ => return None,
-    };
-    Some((factor, 1))
-}
-
-/// The unit of a currency sign.
-fn currency(sign: char) -> units::Unit {
-    let dollar = || units::Unit::named("dollar");
-    let noun = |name: &str| units::Unit { name: name.into(), known: None };
-    match sign {
-        '$' => dollar().unwrap_or_else(|| noun("dollar")),
-        '€' => noun("euro"),
-        '£' => noun("sterling"),
-        '¥' => noun("yen"),
-        _ => noun("rupee"),
     }
 }
 
