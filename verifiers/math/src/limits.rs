@@ -25,7 +25,7 @@ pub const TERMS: u64 = 500;
 /// Function calls of one numeric evaluation of an answer.
 pub const CALLS: usize = 3000;
 /// Functions and roots at high precision in one comparison; at most some 20 us each.
-pub const PRECISE_CALLS: usize = 120;
+pub const PRECISE_CALLS: usize = 60;
 /// Elements of a list, a set or a matrix that are compared in any order.
 pub const ELEMENTS: usize = 64;
 

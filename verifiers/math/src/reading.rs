@@ -67,12 +67,28 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
         Expr::Text(words.into())
     } else {
         match parse(&tokens) {
-            Ok(expr) => expr,
+            Ok(expr) => unlabelled(expr),
             Err(Stop::Limit(limit)) => return Err(limit),
             Err(Stop::Syntax) => Expr::Text(words::normal(&plain).into()),
         }
     };
     Ok(Reading { expr, plain: plain.into(), text: inner.into() })
+}
+
+/// The answer without a label in words before it, as in `Total: 18`.
+fn unlabelled(expr: Expr) -> Expr {
+    let label = |e: &Expr| match e {
+        Expr::Text(_) => true,
+        Expr::Variable(name) => {
+            name.len() > 3 && name.chars().all(|c| c.is_ascii_alphabetic()) && !crate::parse::is_letter(name)
+        }
+        _ => false,
+    };
+    match expr {
+        Expr::Ratio(mut parts) if parts.len() == 2 && label(&parts[0]) => parts.remove(1),
+        Expr::Relation(first, rest) => Expr::Relation(Box::new(unlabelled(*first)), rest),
+        other => other,
+    }
 }
 
 /// The text with the digits of other scripts as ASCII.

@@ -60,6 +60,15 @@ pub(super) fn solution(expr: &Expr) -> Option<Solution> {
             .iter()
             .map(|e| Piece { low: e.clone(), high: e.clone(), from: true, to: true })
             .collect())),
+        Expr::List(parts) if parts.iter().all(excludes) => {
+            let mut all = Solution { pieces: everything(), subject: None };
+            for part in parts {
+                let part = solution(part)?;
+                all.pieces = intersection(&all.pieces, &part.pieces)?;
+                all.subject = all.subject.or(part.subject);
+            }
+            Some(all)
+        }
         Expr::Union(sets) | Expr::List(sets) => {
             let mut all = set(Vec::new());
             for one in sets {
@@ -109,6 +118,11 @@ pub(super) fn solution(expr: &Expr) -> Option<Solution> {
         }
         _ => None,
     }
+}
+
+/// Whether it only excludes something, as `x \neq 5` does.
+fn excludes(expr: &Expr) -> bool {
+    matches!(expr, Expr::Relation(_, rest) if matches!(rest.as_slice(), [(Relator::NotEqual, _)]))
 }
 
 fn relation(first: &Expr, rest: &[(Relator, Expr)]) -> Option<Solution> {

@@ -12,7 +12,7 @@ impl Comparer<'_> {
     pub(super) fn words(&self, text: &str, other: &Expr, expr: &Expr) -> Finding {
         if let Expr::Text(other) = other {
             let bare = |s: &str| words::normal(s.trim_matches(['(', ')']));
-            return if text == other.as_ref() || bare(text) == bare(other) {
+            return if text == other.as_ref() || bare(text) == bare(other) || nothing(text) && nothing(other) {
                 Finding::yes("the same words")
             } else {
                 Finding::no("other words")
@@ -21,17 +21,7 @@ impl Comparer<'_> {
         if let Some(number) = words::numeral(text) {
             return self.compare(&Expr::integer(number), other);
         }
-        if matches!(
-            text,
-            "no solution"
-                | "no solutions"
-                | "none"
-                | "empty set"
-                | "no real solution"
-                | "no real solutions"
-                | "there is no solution"
-        ) && matches!(other, Expr::Set(v) if v.is_empty())
-        {
+        if nothing(text) && matches!(other, Expr::Set(v) if v.is_empty()) {
             return Finding::yes("no elements");
         }
         if let (Some(g), Some(a)) = (sets::solution(expr), sets::solution(other)) {
@@ -196,6 +186,13 @@ impl Comparer<'_> {
         }
         finding
     }
+}
+
+/// Whether words say that there is no solution.
+fn nothing(words: &str) -> bool {
+    let words = words.strip_prefix("there is ").or(words.strip_prefix("there are ")).unwrap_or(words);
+    let words = words.strip_suffix('s').unwrap_or(words);
+    matches!(words, "no solution" | "no real solution" | "none" | "empty set")
 }
 
 /// A finding that rests on a policy says so.

@@ -107,7 +107,7 @@ fn real<R: Real>(expr: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<
         Expr::Percent(inner) => go(inner)?.div(&Ball::integer(100)),
         Expr::Power(base, exponent) => power(base, exponent, at, index),
         Expr::Apply(function, arguments) => {
-            at.call()?;
+            at.calls(cost(*function))?;
             let values = arguments.iter().map(go).collect::<Result<Vec<_>, _>>()?;
             apply(*function, &values, at)
         }
@@ -152,7 +152,7 @@ fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>, index: Option<(&str
     }
     match base.sign()? {
         Sign::Positive => {
-            at.call()?;
+            at.calls(2)?;
             base.ln()?.mul(&exponent)?.exp()
         }
         Sign::Zero if exponent.sign()? == Sign::Positive => Ok(Ball::integer(0)),
@@ -191,6 +191,17 @@ fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig, at: &At<'_>) -> Valu
             Ok(if above % 2 == 0 { size } else { size.neg() })
         }
         Sign::Zero => Err(Stop::Uncertain),
+    }
+}
+
+/// Operations as dear as an exponential that a function takes.
+fn cost(function: Function) -> usize {
+    match function {
+        Function::Abs | Function::Floor | Function::Ceil | Function::Sign | Function::Min | Function::Max => {
+            0
+        }
+        Function::Sqrt | Function::Exp | Function::Ln | Function::Sin | Function::Cos | Function::Arctan => 1,
+        _ => 2,
     }
 }
 
