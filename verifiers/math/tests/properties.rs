@@ -43,6 +43,23 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
+/// Plain arithmetic that meval reads as well: short and shallow, since its parser has no limits of its own. Without 0^0,
+/// which has no value here.
+fn arithmetic() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        (0u32..100).prop_map(|n| n.to_string()),
+        (0u32..9, 1u32..99).prop_map(|(a, b)| format!("{a}.{b}"))
+    ];
+    leaf.prop_recursive(3, 12, 2, |inner| {
+        let pair = (inner.clone(), prop::sample::select(vec!["+", "-", "*", "/"]), inner.clone());
+        prop_oneof![
+            pair.prop_map(|(a, sign, b)| format!("({a} {sign} {b})")),
+            (inner.clone(), 1u32..4).prop_map(|(a, n)| format!("({a})^{n}")),
+            inner.prop_map(|a| format!("(-{a})")),
+        ]
+    })
+}
+
 /// Answers of all shapes.
 fn answer() -> impl Strategy<Value = String> {
     let e = expression;
@@ -202,6 +219,19 @@ proptest! {
             prop_assert!(passes(&a, &same), "{}", a);
             prop_assert!(!passes(&a, &other), "{}", a);
         }
+    }
+
+    #[test]
+    fn plain_arithmetic_has_the_value_that_meval_computes(text in arithmetic()) {
+        let Ok(right) = meval::eval_str(&text) else { return Ok(()) };
+        let normal = read(&text).unwrap().normal();
+        let (above, below) = normal.split_once('/').unwrap_or((&normal, "1"));
+        // a division by zero has no value here, and none that is finite there
+        let Ok(value) = above.parse::<f64>().and_then(|a| below.parse::<f64>().map(|b| a / b)) else {
+            prop_assert!(!right.is_finite(), "{} is {} and not {}", text, right, normal);
+            return Ok(());
+        };
+        prop_assert!((value - right).abs() <= 1e-9 * right.abs().max(1.0), "{} is {} and not {}", text, right, value);
     }
 
     #[test]
