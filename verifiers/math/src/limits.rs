@@ -1,18 +1,33 @@
-//! What an answer may cost, checked before the work is done. An answer beyond a limit is not read, whatever
-//! it might equal.
+//! What an answer may cost, checked before the work is done. An answer beyond a limit is not read, whatever it
+//! might equal; an operation beyond one has no value.
 
 /// Bytes of an answer.
-pub const ANSWER_BYTES: usize = 4096;
+pub const ANSWER_BYTES: usize = 8192;
+/// Bytes at the end of a completion in which announced answers, and the last mathematics and number, are looked for.
+pub const TAIL_BYTES: usize = 8192;
 /// Digits of one number as written.
 pub const DIGITS: usize = 1000;
-/// Brackets of any kind within each other, and powers of powers.
-pub const DEPTH: usize = 64;
+/// Brackets, radicals, powers and functions within each other. With it, reading and comparing take less than 256 KiB of
+/// stack.
+pub const DEPTH: usize = 32;
+/// Nodes of an answer's tree.
+pub const NODES: usize = 4000;
 /// Absolute value of the power of ten in scientific notation.
 pub const DECIMAL_EXPONENT: i64 = 2000;
-/// Bits of numerator and denominator together, of any result on the way.
-pub const BITS: usize = 8192;
-/// Bits of all operands of one answer's arithmetic together.
-pub const WORK_BITS: usize = 256 * 1024;
+/// Bits of numerator and denominator together, of any exact result on the way.
+pub const BITS: usize = 32 * 1024;
+/// Bits of all operands of one answer's exact arithmetic together.
+pub const WORK_BITS: usize = 1024 * 1024;
+/// The largest argument of a factorial or binomial that is multiplied out.
+pub const FACTORIAL: u64 = 3000;
+/// Terms of a sum or product that is written with bounds.
+pub const TERMS: u64 = 500;
+/// Function calls of one numeric evaluation of an answer.
+pub const CALLS: usize = 3000;
+/// Functions and roots at high precision in one comparison; at most some 20 us each.
+pub const PRECISE_CALLS: usize = 60;
+/// Elements of a list, a set or a matrix that are compared in any order.
+pub const ELEMENTS: usize = 64;
 
 /// Why an answer is not read at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,13 +41,16 @@ pub enum LimitError {
     /// Over [`DIGITS`].
     #[error("it has a number of {0} digits; the limit is {DIGITS}")]
     Digits(usize),
+    /// Over [`DECIMAL_EXPONENT`].
+    #[error("it has a power of ten beyond {DECIMAL_EXPONENT}")]
+    Exponent,
     /// Over [`DEPTH`].
     #[error("it is nested deeper than {DEPTH} levels")]
     Depth,
-    /// Over [`DECIMAL_EXPONENT`], [`BITS`] or [`WORK_BITS`].
-    #[error("its value, or one on the way to it, is beyond {BITS} bits")]
-    Size,
     /// A brace is not closed or not opened.
     #[error("its braces do not match")]
     Braces,
+    /// Over [`NODES`].
+    #[error("it has more than {NODES} parts")]
+    Nodes,
 }

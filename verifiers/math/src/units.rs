@@ -1,261 +1,352 @@
-//! Words after a number: units, what is counted, scales ("3 million") and percent.
+//! Units and nouns after a value: `10 cm`, `5.13 ft/sec`, `15 hours`, `3 red apples`, `\$5`.
 //!
-//! A unit may be missing on either side, so a word taken for a unit that is none makes a wrong answer right.
-//! Words that change a value, and letters that may be variables, are therefore no units.
+//! Known units have a dimension and a factor and convert into one another; what is counted ("apples") is compared
+//! by its stem. A unit may be missing on either side, so a word taken for a unit that is none makes a wrong answer
+//! right: words that change a value, and letters that may be variables, are no units.
 
-use crate::lex::{Spaced, Token};
+use crate::lex::{Commas, Kind, Token, tokens};
+use dashu_ratio::RBig;
 
-/// What stands after a number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tail {
-    /// Factor by a word such as "thousand".
-    pub scale: Option<u64>,
-    /// The number is in hundredths.
-    pub percent: bool,
-    /// The unit in a normal form: words in order, one space between them.
-    pub unit: Option<String>,
+/// Powers of metre, kilogram, second, ampere, kelvin, mole, dollar and radian.
+pub type Dimension = [i8; 8];
+
+/// What a value counts or measures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unit {
+    /// A normal form: known symbols, stems of nouns.
+    pub name: Box<str>,
+    /// For known units.
+    pub known: Option<(Dimension, RBig)>,
 }
 
-/// Units that are known, each with its other spellings. Only these are read when they touch their number or
-/// are short.
-const KNOWN: [&[&str]; 42] = [
-    &["meter", "m", "meters", "metre", "metres"],
-    &["centimeter", "cm", "centimeters", "centimetre", "centimetres"],
-    &["millimeter", "mm", "millimeters", "millimetre", "millimetres"],
-    &["kilometer", "km", "kilometers", "kilometre", "kilometres"],
-    &["inch", "in", "inches"],
-    &["foot", "ft", "feet"],
-    &["yard", "yd", "yards", "yds"],
-    &["mile", "mi", "miles"],
-    &["gram", "g", "grams"],
-    &["kilogram", "kg", "kilograms", "kgs"],
-    &["milligram", "mg", "milligrams"],
-    &["pound", "lb", "lbs", "pounds"],
-    &["ounce", "oz", "ounces"],
-    &["liter", "L", "l", "liters", "litre", "litres"],
-    &["milliliter", "mL", "ml", "milliliters", "millilitre", "millilitres"],
-    &["gallon", "gal", "gallons"],
-    &["second", "s", "sec", "secs", "seconds"],
-    &["minute", "min", "mins", "minutes"],
-    &["hour", "h", "hr", "hrs", "hours"],
-    &["day", "days"],
-    &["week", "weeks"],
-    &["month", "months"],
-    &["year", "yr", "yrs", "years"],
-    &["dollar", "dollars", "USD"],
-    &["cent", "cents"],
-    &["euro", "euros", "EUR"],
-    &["degree", "deg", "degrees"],
-    &["radian", "rad", "radians"],
-    &["mph"],
-    &["newton", "N", "newtons"],
-    &["joule", "J", "joules"],
-    &["kilojoule", "kJ", "kilojoules"],
-    &["watt", "W", "watts"],
-    &["kilowatt", "kW", "kilowatts"],
-    &["volt", "V", "volts"],
-    &["ampere", "A", "amps", "amp", "amperes"],
-    &["hertz", "Hz"],
-    &["kelvin", "K", "kelvins"],
-    &["mole", "mol", "moles"],
-    &["sq", "square"],
-    &["nanometer", "nm", "nanometers"],
-    &["megahertz", "MHz"],
+/// How two units compare.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Match {
+    /// They are the same, or nothing is known of one of them.
+    Same,
+    /// One of the first is so many of the second.
+    Factor(RBig),
+    /// They measure different things.
+    Different,
+}
+
+impl Unit {
+    /// The degree, as a unit that may be missing.
+    pub(crate) fn named(name: &str) -> Option<Unit> {
+        let (dimension, factor) = known(name)?;
+        Some(Unit { name: name.into(), known: Some((dimension, factor)) })
+    }
+
+    /// How this compares with another.
+    pub(crate) fn compare(&self, other: &Unit) -> Match {
+        match (&self.known, &other.known) {
+            (Some((a, x)), Some((b, y))) if a == b => {
+                if x == y {
+                    Match::Same
+                } else {
+                    Match::Factor(x.clone() / y.clone())
+                }
+            }
+            (Some(_), Some(_)) => Match::Different,
+            _ if self.name == other.name || self.vague() || other.vague() => Match::Same,
+            _ => {
+                let words = |unit: &Unit| unit.name.split(' ').map(str::to_owned).collect::<Vec<_>>();
+                let (a, b) = (words(self), words(other));
+                let within = a.iter().all(|w| b.contains(w)) || b.iter().all(|w| a.contains(w));
+                if within { Match::Same } else { Match::Different }
+            }
+        }
+    }
+
+    /// Whether it only says that there is a unit.
+    fn vague(&self) -> bool {
+        self.name
+            .split(' ')
+            .all(|word| matches!(word, "unit" | "square" | "cubic" | "sq" | "cu" | "^2" | "^3"))
+    }
+}
+
+const M: Dimension = [1, 0, 0, 0, 0, 0, 0, 0];
+const M3: Dimension = [3, 0, 0, 0, 0, 0, 0, 0];
+const KG: Dimension = [0, 1, 0, 0, 0, 0, 0, 0];
+const S: Dimension = [0, 0, 1, 0, 0, 0, 0, 0];
+const A: Dimension = [0, 0, 0, 1, 0, 0, 0, 0];
+const K: Dimension = [0, 0, 0, 0, 1, 0, 0, 0];
+const MOL: Dimension = [0, 0, 0, 0, 0, 1, 0, 0];
+const USD: Dimension = [0, 0, 0, 0, 0, 0, 1, 0];
+const RAD: Dimension = [0, 0, 0, 0, 0, 0, 0, 1];
+const SPEED: Dimension = [1, 0, -1, 0, 0, 0, 0, 0];
+const HZ: Dimension = [0, 0, -1, 0, 0, 0, 0, 0];
+const N: Dimension = [1, 1, -2, 0, 0, 0, 0, 0];
+const J: Dimension = [2, 1, -2, 0, 0, 0, 0, 0];
+const W: Dimension = [2, 1, -3, 0, 0, 0, 0, 0];
+const PA: Dimension = [-1, 1, -2, 0, 0, 0, 0, 0];
+const V: Dimension = [2, 1, -3, -1, 0, 0, 0, 0];
+const OHM: Dimension = [2, 1, -3, -2, 0, 0, 0, 0];
+const C: Dimension = [0, 0, 1, 1, 0, 0, 0, 0];
+const T: Dimension = [0, 1, -2, -1, 0, 0, 0, 0];
+const AREA: Dimension = [2, 0, 0, 0, 0, 0, 0, 0];
+
+/// Spellings, dimension, factor to the base as numerator and denominator.
+const TABLE: &[(&[&str], Dimension, u64, u64)] = &[
+    (&["m", "meter", "metre", "米"], M, 1, 1),
+    (&["cm", "centimeter", "centimetre", "厘米"], M, 1, 100),
+    (&["mm", "millimeter", "millimetre", "毫米"], M, 1, 1000),
+    (&["dm", "decimeter", "decimetre"], M, 1, 10),
+    (&["km", "kilometer", "kilometre", "公里", "千米"], M, 1000, 1),
+    (&["nm", "nanometer", "nanometre"], M, 1, 1_000_000_000),
+    (&["um", "micrometer", "micron"], M, 1, 1_000_000),
+    (&["in", "inch", "inche"], M, 254, 10_000),
+    (&["ft", "foot", "feet"], M, 3048, 10_000),
+    (&["yd", "yard"], M, 9144, 10_000),
+    (&["mi", "mile"], M, 1_609_344, 1000),
+    (&["kg", "kilogram", "kilo", "千克", "公斤"], KG, 1, 1),
+    (&["g", "gram", "gm", "克"], KG, 1, 1000),
+    (&["mg", "milligram"], KG, 1, 1_000_000),
+    (&["lb", "pound"], KG, 45_359_237, 100_000_000),
+    (&["oz", "ounce"], KG, 45_359_237, 1_600_000_000),
+    (&["ton", "tonne", "吨"], KG, 1000, 1),
+    (&["s", "sec", "second", "秒"], S, 1, 1),
+    (&["ms", "millisecond"], S, 1, 1000),
+    (&["min", "minute", "分钟"], S, 60, 1),
+    (&["h", "hr", "hour", "小时"], S, 3600, 1),
+    (&["day", "天"], S, 86_400, 1),
+    (&["week", "wk"], S, 604_800, 1),
+    (&["mph"], SPEED, 1_609_344, 3_600_000),
+    (&["kph", "kmh"], SPEED, 1000, 3600),
+    (&["L", "l", "liter", "litre", "升"], M3, 1, 1000),
+    (&["mL", "ml", "milliliter", "millilitre", "毫升"], M3, 1, 1_000_000),
+    (&["gal", "gallon"], M3, 3_785_411_784, 1_000_000_000_000),
+    (&["qt", "quart"], M3, 3_785_411_784, 4_000_000_000_000),
+    (&["pt", "pint"], M3, 3_785_411_784, 8_000_000_000_000),
+    (&["acre"], AREA, 40_468_564_224, 10_000_000),
+    (&["ha", "hectare"], AREA, 10_000, 1),
+    (&["N", "newton"], N, 1, 1),
+    (&["kN", "kilonewton"], N, 1000, 1),
+    (&["J", "joule"], J, 1, 1),
+    (&["kJ", "kilojoule"], J, 1000, 1),
+    (&["W", "watt"], W, 1, 1),
+    (&["kW", "kilowatt"], W, 1000, 1),
+    (&["Pa", "pascal"], PA, 1, 1),
+    (&["kPa", "kilopascal"], PA, 1000, 1),
+    (&["V", "volt"], V, 1, 1),
+    (&["A", "amp", "ampere"], A, 1, 1),
+    (&["mA", "milliamp"], A, 1, 1000),
+    (&["Omega", "ohm"], OHM, 1, 1),
+    (&["C", "coulomb"], C, 1, 1),
+    (&["T", "tesla"], T, 1, 1),
+    (&["Hz", "hertz"], HZ, 1, 1),
+    (&["kHz"], HZ, 1000, 1),
+    (&["MHz"], HZ, 1_000_000, 1),
+    (&["K", "kelvin"], K, 1, 1),
+    (&["mol", "mole"], MOL, 1, 1),
+    (&["dollar", "usd", "USD", "buck", "美元"], USD, 1, 1),
+    (&["cent", "¢"], USD, 1, 100),
+    (&["rad", "radian"], RAD, 1, 1),
 ];
 
 /// Words that change what was said before them, name a number, or take it back.
-const NO_UNITS: &str = "\
-    or and to through thru until not if when unless mod modulo plus minus times divided multiplied over \
-    by squared cubed factorial half halves third thirds quarter quarters fourth fourths fifth fifths \
-    sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths \
-    thousandth thousandths more less fewer greater smaller than least most except but maybe perhaps \
-    possibly probably approximately about roughly either neither both versus point negative positive is \
-    was are be isn't isn’t wrong incorrect false true no yes instead wait actually alternatively choose \
-    power root sqrt pi out remainder base zero one two three four five six seven eight nine ten eleven \
-    twelve thirteen fifteen twenty thirty forty fifty sixty seventy eighty ninety twice infinity lakh crore \
-    gross mil";
+const NO_UNITS: &str = "or and to through thru until not if when unless mod modulo plus minus times divided multiplied over \
+    by squared cubed factorial half halves third thirds fourth fourths fifth fifths sixth sixths seventh sevenths eighth \
+    eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths more less fewer greater smaller than \
+    least most except but maybe perhaps possibly probably approximately about roughly either neither both versus point \
+    negative positive is was are be isn wrong incorrect false true no yes instead wait actually alternatively choose power \
+    root sqrt pi out remainder base zero one two three four five six seven eight nine ten eleven twelve thirteen fifteen \
+    twenty thirty forty fifty sixty seventy eighty ninety twice infinity lakh crore gross mil sin cos tan log ln exp where \
+    for with solution because so since which that the as at";
 
 /// Words that say nothing about which unit it is.
-const FILLERS: [&str; 7] = ["a", "an", "the", "of", "in", "total", "each"];
+const FILLERS: &[&str] = &["a", "an", "of", "in", "total", "each", "per", "approx", "the"];
 
-const SCALES: [(&str, u64); 6] = [
-    ("dozen", 12),
-    ("hundred", 100),
-    ("thousand", 1000),
-    ("million", 1_000_000),
-    ("billion", 1_000_000_000),
-    ("trillion", 1_000_000_000_000),
-];
+/// Whether a word is a known unit.
+pub(crate) fn is_known(word: &str) -> bool {
+    lookup(word).is_some()
+}
 
-/// Words of a tail at most.
-const WORDS: usize = 8;
+fn known(name: &str) -> Option<(Dimension, RBig)> {
+    let (_, dimension, a, b) = TABLE.iter().find(|(names, ..)| names.contains(&name))?;
+    Some((*dimension, RBig::from_parts((*a).into(), (*b).into())))
+}
 
-/// Reads what stands after a number; none when it is not made of units.
-pub(crate) fn tail(tokens: &[Spaced<'_>]) -> Option<Tail> {
-    let mut tail = Tail::default();
-    let mut unit = Vec::new();
-    let mut words = 0;
+/// A known unit by symbol, or by name in any number.
+fn lookup(word: &str) -> Option<(String, Dimension, RBig)> {
+    let found = |name: &str| known(name).map(|(d, f)| (name.to_owned(), d, f));
+    let lower = word.to_lowercase();
+    found(word)
+        .or_else(|| if word.len() > 2 { found(&lower) } else { None })
+        .or_else(|| lower.strip_suffix('s').filter(|w| w.len() > 1).and_then(found))
+        .or_else(|| lower.strip_suffix("es").filter(|w| w.len() > 2).and_then(found))
+}
+
+/// The stem of a noun.
+fn stem(word: &str) -> String {
+    let word = word.to_lowercase();
+    if let Some(stem) = word.strip_suffix("ies").filter(|s| s.len() > 2) {
+        return format!("{stem}y");
+    }
+    let plural = word.strip_suffix("es").filter(|s| s.ends_with(['x', 'h', 's'])).or(word.strip_suffix('s'));
+    plural.filter(|s| s.len() > 1 && !s.ends_with('s')).unwrap_or(&word).to_owned()
+}
+
+#[derive(Debug)]
+enum Part {
+    Word(String),
+    Power(i8),
+    Per,
+}
+
+/// A unit at the start of the tokens, which follow a value, and how many tokens it takes.
+pub(crate) fn read(tokens: &[Token<'_>]) -> Option<(Unit, usize)> {
+    let mut parts = Vec::new();
+    let used = collect(tokens, false, &mut parts, 0)?;
+    Some((combine(&parts)?, used))
+}
+
+/// A unit that is all of a text.
+fn collect(tokens: &[Token<'_>], roman: bool, parts: &mut Vec<Part>, depth: usize) -> Option<usize> {
     let mut i = 0;
-    while let Some(Spaced { token, spaced }) = tokens.get(i) {
-        let first = i == 0;
-        i += 1;
-        match token {
-            Token::Symbol('%') if first => tail.percent = true,
-            Token::Symbol('^') if first || unit.last().is_some() => {
-                let (power, used) = power(&tokens[i..])?;
+    while let Some(token) = tokens.get(i) {
+        match &token.kind {
+            Kind::Letters(word) => {
+                let sure =
+                    roman || lookup(word).is_some() && word.len() > 1 || word.len() > 2 && token.spaced;
+                let continues = matches!(parts.last(), Some(Part::Per));
+                if !sure && !continues {
+                    break;
+                }
+                let lower = word.to_lowercase();
+                if NO_UNITS.split_whitespace().any(|w| w == lower) && lookup(word).is_none() {
+                    return if parts.is_empty() { None } else { Some(i) };
+                }
+                parts.push(if lower == "per" { Part::Per } else { Part::Word((*word).to_owned()) });
+            }
+            Kind::Text(content) if content.starts_with(|c: char| !c.is_ascii() && c.is_alphabetic()) => {
+                parts.push(Part::Word((*content).to_owned()));
+            }
+            Kind::Text(content) if depth == 0 => {
+                let inner = self::tokens(content, Commas::Separate).ok()?;
+                let before = parts.len();
+                if collect(&inner, true, parts, 1)? != inner.len() {
+                    parts.truncate(before);
+                    return if parts.is_empty() { None } else { Some(i) };
+                }
+            }
+            Kind::Command("Omega") => parts.push(Part::Word("Omega".into())),
+            Kind::Symbol('^') if matches!(parts.last(), Some(Part::Word(..))) => {
+                let (power, used) = power(&tokens[i + 1..])?;
+                parts.push(Part::Power(power));
                 i += used;
-                match power {
-                    "circ" if unit.is_empty() => unit.push("degree".to_owned()),
-                    "circ" => return None,
-                    power => unit.push(format!("^{power}")),
+            }
+            Kind::Symbol('/') if !parts.is_empty() && i + 1 < tokens.len() => {
+                if !matches!(tokens[i + 1].kind, Kind::Letters(_) | Kind::Text(_)) {
+                    break;
                 }
-                // degrees are no factor of what is on their right
-                if first && unit != ["degree"] {
-                    return None;
+                parts.push(Part::Per);
+            }
+            Kind::Symbol('*' | '-') if !parts.is_empty() => {
+                if !matches!(tokens.get(i + 1).map(|t| &t.kind), Some(Kind::Letters(_) | Kind::Text(_))) {
+                    break;
                 }
             }
-            Token::Symbol('/') if words > 0 && i < tokens.len() => unit.push("per".to_owned()),
-            Token::Symbol('*') if words > 0 && i < tokens.len() => {}
-            Token::Symbol('.') if words > 0 => {}
-            Token::Word { text, roman } => {
-                words += 1;
-                let lower = text.to_lowercase();
-                let stem = lower.strip_suffix('s').unwrap_or(&lower);
-                let scale = SCALES.iter().find(|(name, _)| *name == stem);
-                if words > WORDS || ordinal(stem) || NO_UNITS.split(' ').any(|w| w == lower) {
-                    return None;
-                } else if let Some((_, scale)) = scale {
-                    if words > 1 || tail.percent || !spaced {
-                        return None;
-                    }
-                    tail.scale = Some(*scale);
-                } else if matches!(lower.as_str(), "percent" | "pct") && words == 1 && !tail.percent {
-                    tail.percent = true;
-                } else if let Some(known) = KNOWN.iter().find(|k| k.contains(text)) {
-                    if text.len() == 1 && !spaced && !roman && words == 1 {
-                        return None;
-                    }
-                    let filler = *text == "in" && i < tokens.len();
-                    if !filler {
-                        unit.push(known[0].to_owned());
-                    }
-                } else if (words > 1 || tail.percent) && FILLERS.contains(&lower.as_str()) {
-                } else if text.chars().count() >= 3 && (*spaced || *roman) && vowel(&lower) {
-                    unit.push(singular(lower));
-                } else {
-                    return None;
-                }
-            }
-            _ => return None,
+            Kind::Symbol('.') if roman || i + 1 == tokens.len() => {}
+            Kind::Symbol('\'') if roman => {}
+            _ => break,
+        }
+        i += 1;
+        if parts.len() > 12 {
+            return None;
         }
     }
-    tail.unit = (!unit.is_empty()).then(|| unit.join(" "));
-    Some(tail)
+    Some(i)
 }
 
-/// The unit of a sign of currency.
-pub(crate) fn currency(token: &Token<'_>) -> Option<&'static str> {
-    match token {
-        Token::Symbol('$') => Some("dollar"),
-        Token::Symbol('€') => Some("euro"),
-        Token::Symbol('£') => Some("pound sterling"),
-        Token::Symbol('¥') => Some("yen"),
-        Token::Symbol('₹') => Some("rupee"),
-        _ => None,
-    }
-}
-
-/// A degree sign or a whole power of a unit after `^`, and its number of tokens.
-fn power<'a>(tokens: &'a [Spaced<'_>]) -> Option<(&'a str, usize)> {
-    let read = |token: &'a Token<'_>| match token {
-        Token::Command("circ") => Some("circ"),
-        Token::Number(n) if n == "2" || n == "3" => Some(n.as_ref()),
+fn power(tokens: &[Token<'_>]) -> Option<(i8, usize)> {
+    let number = |token: Option<&Token<'_>>| match &token?.kind {
+        Kind::Number(n) => n.parse::<i8>().ok().filter(|n| *n > 0 && *n < 7),
         _ => None,
     };
-    match tokens {
-        [open, inner, close, ..] if open.token == Token::Open && close.token == Token::Close => {
-            read(&inner.token).map(|p| (p, 3))
+    match &tokens.first()?.kind {
+        Kind::Number(_) => Some((number(tokens.first())?, 1)),
+        Kind::Symbol('-') => Some((-number(tokens.get(1))?, 2)),
+        Kind::Open => {
+            let (value, used) = power(&tokens[1..])?;
+            (tokens.get(1 + used)?.kind == Kind::Close).then_some((value, used + 2))
         }
-        [inner, ..] => read(&inner.token).map(|p| (p, 1)),
-        [] => None,
+        _ => None,
     }
 }
 
-/// Words have vowels; products of variables mostly have none.
-fn vowel(word: &str) -> bool {
-    word.contains(['a', 'e', 'i', 'o', 'u', 'y']) || !word.is_ascii()
-}
-
-/// Parts such as twentieths; the shorter ones are among [`NO_UNITS`].
-fn ordinal(stem: &str) -> bool {
-    ["ieth", "enth", "ionth", "elfth"].iter().any(|end| stem.ends_with(end))
-}
-
-fn singular(word: String) -> String {
-    match word.strip_suffix('s') {
-        Some(stem) if stem.len() >= 3 && !stem.ends_with('s') => stem.to_owned(),
-        _ => word,
+fn combine(parts: &[Part]) -> Option<Unit> {
+    let mut names = Vec::new();
+    let mut known = Some(([0i8; 8], RBig::ONE));
+    let mut below = false;
+    let mut square = 1;
+    for (i, part) in parts.iter().enumerate() {
+        match part {
+            Part::Per => {
+                below = true;
+                names.push("per".to_owned());
+            }
+            Part::Power(power) => names.push(format!("^{power}")),
+            Part::Word(word) => {
+                let exponent = match parts.get(i + 1) {
+                    Some(Part::Power(power)) => *power,
+                    _ => 1,
+                } * if below { -1 } else { 1 };
+                let lower = word.to_lowercase();
+                if matches!(lower.as_str(), "square" | "sq" | "cubic" | "cu") && i + 1 < parts.len() {
+                    square = if lower.starts_with('s') { 2 } else { 3 };
+                    continue;
+                }
+                let exponent = exponent * std::mem::replace(&mut square, 1);
+                if let Some((name, dimension, factor)) = lookup(word) {
+                    names.push(name);
+                    known = known.map(|(mut d, f)| {
+                        for (sum, one) in d.iter_mut().zip(dimension) {
+                            *sum = sum.saturating_add(one.saturating_mul(exponent));
+                        }
+                        (d, f * factor.pow(isize::from(exponent)))
+                    });
+                } else if !FILLERS.contains(&lower.as_str()) {
+                    names.push(stem(word));
+                    known = None;
+                }
+            }
+        }
     }
+    if names.is_empty() {
+        return None;
+    }
+    Some(Unit { name: names.join(" ").into(), known })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lex::lex;
 
-    fn read(text: &str) -> Option<Tail> {
-        tail(&lex(text).unwrap()[1..])
+    fn unit(text: &str) -> Option<Unit> {
+        let text = format!(" {text}");
+        let tokens = tokens(&text, Commas::Separate).unwrap();
+        read(&tokens).filter(|(_, used)| *used == tokens.len()).map(|(unit, _)| unit)
     }
 
     #[test]
-    fn units_have_one_form_whatever_their_spelling() {
-        let unit = |text| read(text).unwrap().unit.unwrap();
-        assert_eq!(unit("5 cm"), "centimeter");
-        assert_eq!(unit(r"5\text{ centimeters}"), "centimeter");
-        assert_eq!(unit("5cm"), "centimeter");
-        assert_eq!(unit("60 km/h"), unit("60 kilometers per hour"));
-        assert_eq!(unit("5 cm^2"), "centimeter ^2");
-        assert_eq!(unit("45°"), unit("45 degrees"));
-        assert_eq!(unit("5 duck eggs in total"), "duck egg");
-        assert_eq!(unit("5 sq. ft."), unit("5 square feet"));
-    }
-
-    #[test]
-    fn scales_and_percent_are_told_from_units() {
-        assert_eq!(read("3 million people").unwrap().scale, Some(1_000_000));
-        assert_eq!(read("3 thousands").unwrap().scale, Some(1000));
-        assert!(read("3%").unwrap().percent && read("3 percent").unwrap().percent);
-        assert_eq!(read(r"3\% \text{ of books}").unwrap().unit.as_deref(), Some("book"));
+    fn known_units_convert_and_nouns_compare_by_stem() {
+        let compare = |a: &str, b: &str| unit(a).unwrap().compare(&unit(b).unwrap());
+        assert_eq!(compare("cm", r"\text{m}"), Match::Factor(RBig::from_parts(1.into(), 100u8.into())));
+        assert_eq!(compare(r"\text{ cm}^2", r"\mathrm{~cm}^{2}"), Match::Same);
+        assert_eq!(compare(r"\mathrm{ft} / \mathrm{sec}", "feet per second"), Match::Same);
+        assert_eq!(compare("apples", "apple"), Match::Same);
+        assert_eq!(compare("square feet", r"\text{ft}^2"), Match::Same);
+        assert_eq!(compare("apples", "pears"), Match::Different);
+        assert_eq!(compare("hours", "meters"), Match::Different);
+        assert_eq!(compare("square units", "cm"), Match::Same);
     }
 
     #[test]
     fn words_that_change_a_value_and_letters_that_may_be_variables_are_no_units() {
-        for text in [
-            "5 or six",
-            "5 and more",
-            "5x",
-            "5 x",
-            "5m",
-            "5ab",
-            "5 bcd",
-            "5 squared",
-            "5 halves",
-            "5 minus two",
-            "5 not",
-            "5 + 6",
-            "5 choose two",
-            "5^4",
-            "5 cm 3",
-            "5 pi",
-            "5 more than before",
-            "5, eggs",
-            "5 mod seven",
-            "5 twentieths",
-            "5 millionths",
-            "5 lakh",
-            r"5 \pi",
-        ] {
-            assert_eq!(read(text), None, "{text}");
+        for text in ["or six", "x", "m", "squared", "minus two", "choose two", " plus"] {
+            assert_eq!(unit(text), None, "{text}");
         }
     }
 }

@@ -63,8 +63,7 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
             serde_json::from_str(text).map_err(|e| wrong(format!("--config: {e}; a JSON object is right")))?
         }
     };
-    let mut rows =
-        Rows { map, verifier: args.verifier, registry: verifiers(), config, made: BTreeMap::new() };
+    let mut rows = Rows::new(map, args.verifier, config);
     if let Some(name) = rows.verifier.clone() {
         rows.verifier_of(&name).map_err(wrong)?;
     }
@@ -153,7 +152,7 @@ impl<W: Write> Printer<W> {
 }
 
 /// How rows become jobs.
-struct Rows {
+pub struct Rows {
     map: ColumnMap,
     /// The verifier of rows that name none.
     verifier: Option<String>,
@@ -164,8 +163,13 @@ struct Rows {
 }
 
 impl Rows {
+    /// Rows of these columns, judged by `verifier` where they name none.
+    pub fn new(map: ColumnMap, verifier: Option<String>, config: Value) -> Self {
+        Rows { map, verifier, registry: verifiers(), config, made: BTreeMap::new() }
+    }
+
     /// The row's job. The error says where, which field, and what would be right.
-    fn read(&mut self, line: &str, place: &Place) -> Result<Job, String> {
+    pub fn read(&mut self, line: &str, place: &Place) -> Result<Job, String> {
         let row =
             serde_json::from_str(line).map_err(|e| format!("{place}: {e}; a JSON object a line is right"))?;
         let TaskRow { problem, completion } =
@@ -185,11 +189,16 @@ impl Rows {
         Ok(Job { verifier, problem: Arc::new(problem), completion: Arc::new(completion), sample: 0 })
     }
 
+    /// A verifier that has judged nothing yet.
+    pub fn fresh(&self, name: &str) -> Result<Arc<dyn Verifier>, RegistryError> {
+        self.registry.make(name, &self.config)
+    }
+
     fn verifier_of(&mut self, name: &str) -> Result<Arc<dyn Verifier>, RegistryError> {
         if let Some(verifier) = self.made.get(name) {
             return Ok(verifier.clone());
         }
-        let verifier = self.registry.make(name, &self.config)?;
+        let verifier = self.fresh(name)?;
         self.made.insert(name.to_owned(), verifier.clone());
         Ok(verifier)
     }

@@ -1,0 +1,352 @@
+//! Whether an answer equals the gold answer, by shape: numbers and expressions by value, sets in any order, tuples in
+//! order, intervals by bounds and closure, matrices by element, equations up to a constant factor, words as words.
+
+mod relation;
+mod rounding;
+mod scalar;
+mod sets;
+mod shape;
+mod value;
+
+use crate::lex::Commas;
+use crate::limits::{ELEMENTS, PRECISE_CALLS};
+use crate::number::{Mix, exact, modular};
+use crate::reading::{Reading, read_with};
+use crate::tree::{Expr, Relator};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::cell::Cell;
+
+/// What counts as equal where mathematics alone does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// Significant digits that a decimal must state to pass for a value that it rounds; 0: never.
+    pub rounding: u32,
+    /// Decimal places to which two values may agree instead; what rounds to nothing does not count.
+    pub decimals: Option<u32>,
+    /// Whether a unit may be missing on one side.
+    pub missing_unit: bool,
+    /// Whether a percent sign may be missing on one side.
+    pub missing_percent: bool,
+    /// Whether the constant of an antiderivative may have another name.
+    pub rename_constant: bool,
+    /// Whether the answer's variables may have other names.
+    pub rename_variables: bool,
+    /// Whether an inequality passes for the set of its solutions, where the gold answer is the set.
+    pub inequality_for_set: bool,
+    /// The base of a logarithm without one.
+    pub log: Log,
+}
+
+/// The base of `\log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Log {
+    /// 10 or e, the same on both sides.
+    Either,
+    /// 10.
+    Ten,
+    /// e.
+    E,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Policies {
+            rounding: 6,
+            decimals: None,
+            missing_unit: true,
+            missing_percent: true,
+            rename_constant: true,
+            rename_variables: false,
+            inequality_for_set: true,
+            log: Log::Either,
+        }
+    }
+}
+
+/// Whether two answers are equal, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether they are.
+    pub equal: bool,
+    /// The reason in a few words.
+    pub why: Cow<'static, str>,
+}
+
+impl Finding {
+    fn yes(why: impl Into<Cow<'static, str>>) -> Self {
+        Finding { equal: true, why: why.into() }
+    }
+
+    fn no(why: impl Into<Cow<'static, str>>) -> Self {
+        Finding { equal: false, why: why.into() }
+    }
+}
+
+/// Comparisons of values that one answer may cost.
+const COMPARISONS: u32 = 300;
+
+/// Compares an answer with the gold answer under policies.
+pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding {
+    let numbers = (&gold.expr, &answer.expr);
+    if let (Expr::Number(g), Expr::Number(a)) = numbers
+        && g.value == a.value
+    {
+        return Finding::yes("equal values");
+    }
+    if gold.plain == answer.plain {
+        return Finding::yes("the same text");
+    }
+    let comparer = Comparer {
+        policies,
+        seed: Mix::of(&gold.plain).0,
+        left: Cell::new(COMPARISONS),
+        precise: Cell::new(PRECISE_CALLS),
+    };
+    let whole = |reading: &Reading| shape::matrices(&shape::parameters(&reading.expr));
+    let (g, a) = (whole(gold), whole(answer));
+    let finding = comparer.compare(&g, &a);
+    if finding.equal {
+        return finding;
+    }
+    comparer.other_commas(gold, answer).unwrap_or(finding)
+}
+
+/// Whether a relation says what a name is, as `x = 5` does.
+pub(crate) fn says_a_value(relation: &Expr) -> bool {
+    shape::assigned(relation).or_else(|| shape::member(relation)).is_some()
+}
+
+struct Comparer<'p> {
+    policies: &'p Policies,
+    seed: u64,
+    left: Cell<u32>,
+    /// Function calls at high precision that may still be made.
+    precise: Cell<usize>,
+}
+
+impl Comparer<'_> {
+    fn spend(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    fn prime(&self) -> u64 {
+        modular::prime(self.seed)
+    }
+
+    /// `2,500` is a number or a list of two, and `0,5` may be a decimal: the reading that fits the other side counts.
+    fn other_commas(&self, gold: &Reading, answer: &Reading) -> Option<Finding> {
+        let digits = |text: &str| {
+            text.as_bytes().windows(3).any(|w| w[1] == b',' && w[0].is_ascii_digit() && w[2].is_ascii_digit())
+        };
+        let list = |e: &Expr| matches!(e, Expr::List(_) | Expr::Set(_));
+        let (many, one) = (list(&gold.expr), list(&answer.expr));
+        if many == one {
+            return None;
+        }
+        let reread = |reading: &Reading, commas| {
+            let other = digits(&reading.text).then(|| read_with(&reading.text, commas).ok())??;
+            (other.expr != reading.expr).then_some(other.expr)
+        };
+        let found = if many {
+            let separate =
+                reread(answer, Commas::Separate).filter(|e| list(e)).map(|a| self.compare(&gold.expr, &a));
+            separate.or_else(|| reread(gold, Commas::Decimal).map(|g| self.compare(&g, &answer.expr)))
+        } else {
+            reread(answer, Commas::Decimal).map(|a| self.compare(&gold.expr, &a))
+        };
+        found.filter(|f| f.equal)
+    }
+
+    fn compare(&self, gold: &Expr, answer: &Expr) -> Finding {
+        match (gold, answer) {
+            (Expr::Relation(..), _) | (_, Expr::Relation(..)) => self.relations(gold, answer),
+            (Expr::Comprehension(_, g), Expr::Comprehension(_, a)) => self.compare(g, a),
+            (Expr::Comprehension(_, g), a) => self.compare(g, a),
+            (g, Expr::Comprehension(_, a)) => self.compare(g, a),
+            _ if shape::is_scalar(gold) && shape::has_signs(gold)
+                || shape::is_scalar(answer) && shape::has_signs(answer) =>
+            {
+                self.collections(gold, answer)
+            }
+            (Expr::Text(g), a) => self.words(g, a, gold),
+            (g, Expr::Text(a)) => self.words(a, g, answer),
+            (Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..), _)
+            | (_, Expr::List(_) | Expr::Set(_) | Expr::PlusMinus(..)) => self.collections(gold, answer),
+            (Expr::Tuple(g), Expr::Tuple(a)) if g.len() == a.len() => self.in_order(g, a),
+            (Expr::Matrix(g), Expr::Matrix(a)) => {
+                let shape = |m: &Vec<Vec<Expr>>| (m.len(), m[0].len());
+                if shape(g) != shape(a) {
+                    return Finding::no("a matrix of another size");
+                }
+                self.in_order(&g.concat(), &a.concat())
+            }
+            (Expr::Matrix(m), other) => self.vector(m, other, true),
+            (other, Expr::Matrix(m)) => self.vector(m, other, false),
+            (Expr::Ratio(g), Expr::Ratio(a)) => self.ratios(g, a),
+            (Expr::Ratio(parts), other) | (other, Expr::Ratio(parts))
+                if parts.len() == 2 && shape::is_scalar(other) =>
+            {
+                let quotient = Expr::Quotient(Box::new(parts[0].clone()), Box::new(parts[1].clone()));
+                if matches!(gold, Expr::Ratio(_)) {
+                    self.scalars(&quotient, other)
+                } else {
+                    self.scalars(other, &quotient)
+                }
+            }
+            (Expr::Time(g, gh), Expr::Time(a, ah)) => {
+                let pad =
+                    |v: &Vec<u32>| v.iter().copied().chain(std::iter::repeat(0)).take(3).collect::<Vec<_>>();
+                let same = pad(g) == pad(a) && (gh == ah || gh.is_none() || ah.is_none());
+                if same { Finding::yes("the same time") } else { Finding::no("another time") }
+            }
+            (Expr::Time(t, _), other) | (other, Expr::Time(t, _)) => match other {
+                Expr::Ratio(parts) if parts.len() == t.len() => {
+                    let same = parts.iter().zip(t).all(|(p, t)| *p == Expr::integer(i64::from(*t)));
+                    if same { Finding::yes("the same time") } else { Finding::no("another time") }
+                }
+                _ => Finding::no("one is a time"),
+            },
+            _ if shape::is_scalar(gold) && shape::is_scalar(answer) => self.scalars(gold, answer),
+            _ => match (sets::solution(gold), sets::solution(answer)) {
+                (Some(g), Some(a)) => self.solutions(&g, &a),
+                _ if gold == answer => Finding::yes("the same form"),
+                _ => Finding::no("another kind of answer"),
+            },
+        }
+    }
+
+    fn in_order(&self, gold: &[Expr], answer: &[Expr]) -> Finding {
+        for (i, (g, a)) in gold.iter().zip(answer).enumerate() {
+            let one = self.compare(g, a);
+            if !one.equal {
+                return Finding::no(format!("element {} differs: {}", i + 1, one.why));
+            }
+        }
+        Finding::yes("equal elements")
+    }
+
+    /// A matrix of one row or column beside a tuple.
+    fn vector(&self, matrix: &[Vec<Expr>], other: &Expr, gold_is_matrix: bool) -> Finding {
+        let cells: Vec<Expr> = matrix.concat();
+        let flat = matrix.len() == 1 || matrix[0].len() == 1;
+        let list = match other {
+            Expr::Tuple(v) => v.clone(),
+            Expr::Interval(a, b, true, true) => vec![(**a).clone(), (**b).clone()],
+            _ => return Finding::no("only one is a matrix"),
+        };
+        if !flat || cells.len() != list.len() {
+            return Finding::no("only one is a matrix");
+        }
+        if gold_is_matrix { self.in_order(&cells, &list) } else { self.in_order(&list, &cells) }
+    }
+
+    fn ratios(&self, gold: &[Expr], answer: &[Expr]) -> Finding {
+        if gold.len() != answer.len() {
+            return Finding::no("a ratio of another length");
+        }
+        let (Some(g), Some(a)) = (values(gold), values(answer)) else { return self.in_order(gold, answer) };
+        let zero = g.iter().chain(&a).any(|v| v.is_zero());
+        let proportional = g.iter().zip(&a).all(|(x, y)| x * &a[0] == y * &g[0]);
+        if g == a || !zero && proportional {
+            Finding::yes("the same ratio")
+        } else {
+            Finding::no("another ratio")
+        }
+    }
+
+    /// Lists and sets in any order; each of their elements must have its like in the other.
+    fn collections(&self, gold: &Expr, answer: &Expr) -> Finding {
+        if let (Some(g), Some(a)) = (shape::named_values(gold), shape::named_values(answer))
+            && g.len() == a.len()
+            && let Some(ordered) = g
+                .iter()
+                .map(|(name, _)| a.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()))
+                .collect::<Option<Vec<_>>>()
+        {
+            let g: Vec<Expr> = g.into_iter().map(|(_, value)| value).collect();
+            return self.in_order(&g, &ordered);
+        }
+        for (list, tuple, swapped) in [(gold, answer, false), (answer, gold, true)] {
+            if let (Some(values), Expr::Tuple(items)) = (shape::tuple_of_assignments(list), tuple)
+                && values.len() == items.len()
+            {
+                return if swapped { self.in_order(items, &values) } else { self.in_order(&values, items) };
+            }
+        }
+        let relations = |e: &Expr| matches!(e, Expr::List(v) if v.iter().all(|e| matches!(e, Expr::Relation(_, r) if r[0].0 != Relator::Equal) || matches!(e, Expr::Interval(..))));
+        if (relations(gold) || relations(answer))
+            && let (Some(g), Some(a)) = (sets::solution(gold), sets::solution(answer))
+        {
+            return self.solutions(&g, &a);
+        }
+        if let (Expr::Set(v), Expr::Interval(..) | Expr::Union(_))
+        | (Expr::Interval(..) | Expr::Union(_), Expr::Set(v)) = (gold, answer)
+        {
+            return Finding::no(if v.is_empty() { "one is empty" } else { "a set of points is no interval" });
+        }
+        if let (Expr::Tuple(g), Expr::List(a)) = (gold, answer)
+            && g.len() == a.len()
+        {
+            return self.in_order(g, a);
+        }
+        if matches!((gold, answer), (Expr::Tuple(_), _) | (_, Expr::Tuple(_)))
+            && shape::elements(gold).len() != shape::elements(answer).len()
+        {
+            return Finding::no("an ordered tuple is no unordered list");
+        }
+        let (g, a) = (self.distinct(shape::elements(gold)), self.distinct(shape::elements(answer)));
+        if g.len() != a.len() {
+            return Finding::no(format!("{} instead of {}", counted(a.len()), counted(g.len())));
+        }
+        if let (Some(mut g), Some(mut a)) = (values(&g), values(&a)) {
+            g.sort();
+            a.sort();
+            if g == a {
+                return Finding::yes("equal elements in any order");
+            }
+        }
+        if g.len() > ELEMENTS {
+            return Finding::no("too many elements to compare");
+        }
+        let mut left: Vec<&Expr> = a.iter().collect();
+        for element in &g {
+            // most lists are in the same order
+            let Some(found) = left.iter().position(|other| self.compare(element, other).equal) else {
+                let shown: String = element.to_string().chars().take(40).collect();
+                return Finding::no(format!("there is no {shown} among its elements"));
+            };
+            left.remove(found);
+        }
+        Finding::yes("equal elements in any order")
+    }
+
+    /// Elements without those that are the same rational, or written the same, as one before.
+    fn distinct(&self, elements: Vec<Expr>) -> Vec<Expr> {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut forms: Vec<Expr> = Vec::new();
+        elements
+            .into_iter()
+            .filter(|e| match exact::value(e) {
+                Some(value) => seen.insert(value),
+                None if forms.len() > ELEMENTS || forms.contains(e) => false,
+                None => {
+                    forms.push(e.clone());
+                    true
+                }
+            })
+            .collect()
+    }
+}
+
+fn values(list: &[Expr]) -> Option<Vec<dashu_ratio::RBig>> {
+    list.iter().map(exact::value).collect()
+}
+
+fn counted(count: usize) -> String {
+    if count == 1 { "1 answer".into() } else { format!("{count} answers") }
+}
