@@ -1,6 +1,6 @@
 //! `rlvr logprobs`: the log-probability of each token given those before it, for comparison with other engines.
 
-use super::{open_model, say, wrong};
+use super::{load_model, open_model, say, wrong};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,10 +28,12 @@ struct Input {
 
 /// Scores.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let (model, tokenizer) = open_model(&args.model)?;
-    let ids = match (args.input.ids, args.input.text) {
-        (Some(ids), _) => ids,
-        (None, text) => tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?,
+    let (model, ids) = match (args.input.ids, args.input.text) {
+        (Some(ids), _) => (load_model(&args.model)?, ids),
+        (None, text) => {
+            let (model, tokenizer) = open_model(&args.model)?;
+            (model, tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?)
+        }
     };
     let logprobs = model.logprobs(&ids).map_err(wrong)?;
     say(serde_json::json!({ "ids": ids, "logprobs": logprobs }))?;

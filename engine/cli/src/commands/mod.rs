@@ -53,11 +53,19 @@ pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
 /// # Errors
 /// Wrong input: what cannot be read, was altered, or does not fit together.
 pub fn open_model(folder: &Path) -> anyhow::Result<(Model, Tokenizer)> {
-    check_folder(folder).map_err(wrong)?;
-    let model = Model::load(folder).map_err(wrong)?;
+    let model = load_model(folder)?;
     let tokenizer = Tokenizer::load(folder).map_err(wrong)?;
     tokenizer.check_fits(&model.config).map_err(wrong)?;
     Ok((model, tokenizer))
+}
+
+/// As [`open_model`], without a tokenizer.
+///
+/// # Errors
+/// As for [`open_model`].
+pub fn load_model(folder: &Path) -> anyhow::Result<Model> {
+    check_folder(folder).map_err(wrong)?;
+    Model::load(folder).map_err(wrong)
 }
 
 /// An error and its causes, but for those whose words the one above them already has.
