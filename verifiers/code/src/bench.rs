@@ -1,0 +1,247 @@
+//! What verification costs: latency, throughput on one and two threads, fuel against native time, memory of a warm worker, and one
+//! `python3` process per check beside it.
+
+use crate::judge::judge;
+use crate::sandbox::{Limits, Pair, Sandbox, SandboxError, THREAD_STACK};
+use crate::task::{Credit, Task, Tests};
+use rlvr_verdict::{Outcome, Problem, ProblemError};
+use serde::Serialize;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Rows that are left out of the throughput, the slowest first.
+const SLOWEST: usize = 5;
+
+/// Results of [`verify_python`].
+#[derive(Debug, Serialize)]
+pub struct VerifyPython {
+    /// Rows checked.
+    pub checks: usize,
+    /// Rows whose completion passes.
+    pub passed: usize,
+    /// Median seconds of a check on one thread.
+    pub p50_s: f64,
+    /// 99th percentile.
+    pub p99_s: f64,
+    /// Checks a second on one thread, without the slowest rows.
+    pub checks_per_s_1: f64,
+    /// The same on two threads.
+    pub checks_per_s_2: f64,
+    /// The slowest rows with their median seconds.
+    pub slowest: Vec<(String, f64)>,
+    /// Rows whose fuel differed between any two runs, in kept or fresh instances, on one or two threads.
+    pub fuel_differs: Vec<String>,
+    /// Runs of each row that were compared.
+    pub fuel_runs: usize,
+    /// Fuel units that the work of a second of native Python costs, over the slowest rows; none without `python3`.
+    pub fuel_per_native_second: Option<f64>,
+    /// Median seconds of one `python3` process per check; none without `python3`.
+    pub subprocess_p50_s: Option<f64>,
+    /// Median over rows of the process's seconds by the sandbox's.
+    pub speedup_median: Option<f64>,
+    /// Seconds until the sandbox was ready.
+    pub open_s: f64,
+    /// Bytes of private memory that a warm worker adds.
+    pub worker_private_bytes: u64,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// No sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A row that cannot be judged.
+    #[error("row `{0}`: {1}")]
+    Row(String, ProblemError),
+    /// No rows.
+    #[error("there are no rows")]
+    Empty,
+    /// A thread could not be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+struct Row {
+    id: String,
+    task: Task,
+    completion: String,
+}
+
+/// Runs every row's completion `rounds` times in each setting.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn verify_python(
+    rows: &[(Problem, String)],
+    rounds: usize,
+    progress: &dyn Fn(&str),
+) -> Result<VerifyPython, BenchError> {
+    let rows: Vec<Row> = rows
+        .iter()
+        .map(|(problem, completion)| {
+            let task = Task::read(problem).map_err(|e| BenchError::Row(problem.id.clone(), e))?;
+            Ok(Row { id: problem.id.clone(), task, completion: completion.clone() })
+        })
+        .collect::<Result<_, BenchError>>()?;
+    if rows.is_empty() {
+        return Err(BenchError::Empty);
+    }
+    let start = Instant::now();
+    let sandbox = Sandbox::open(progress)?;
+    let open_s = start.elapsed().as_secs_f64();
+    let before = private_bytes();
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let one = on_threads(1, &sandbox, &rows, &all, rounds, true)?.remove(0);
+    let worker_private_bytes = one.private_bytes.saturating_sub(before);
+    let medians: Vec<f64> = one.seconds.iter().map(|s| quantile(s, 0.5)).collect();
+    let mut order = all.clone();
+    order.sort_by(|a, b| medians[*b].total_cmp(&medians[*a]));
+    let slowest: Vec<(String, f64)> =
+        order.iter().take(SLOWEST).map(|i| (rows[*i].id.clone(), medians[*i])).collect();
+    let mut quick = order[SLOWEST.min(order.len() - 1)..].to_vec();
+    quick.sort_unstable();
+    let throughput = |threads: usize| -> Result<(f64, Vec<Run>), BenchError> {
+        let start = Instant::now();
+        let runs = on_threads(threads, &sandbox, &rows, &quick, rounds, true)?;
+        Ok(((threads * rounds * quick.len()) as f64 / start.elapsed().as_secs_f64(), runs))
+    };
+    let (checks_per_s_1, _) = throughput(1)?;
+    let (checks_per_s_2, two) = throughput(2)?;
+    let fresh = on_threads(1, &sandbox, &rows, &all, 2, false)?.remove(0);
+    let mut fuel_differs = Vec::new();
+    for (i, row) in rows.iter().enumerate() {
+        let fuels = two.iter().chain([&one, &fresh]).flat_map(|run| &run.fuel[i]);
+        if fuels.clone().any(|f| *f != one.fuel[i][0]) {
+            fuel_differs.push(row.id.clone());
+        }
+    }
+    let seconds: Vec<f64> = one.seconds.iter().flatten().copied().collect();
+    let native: Option<Vec<f64>> = rows.iter().map(|row| native_seconds(row, 3)).collect();
+    let start_up = native_start();
+    let fuel_per_native_second = native.as_ref().zip(start_up).map(|(native, start_up)| {
+        let heavy = order.iter().take(SLOWEST);
+        let (fuel, time) = heavy.fold((0.0, 0.0), |(fuel, time), i| {
+            (fuel + one.fuel[*i][0] as f64, time + (native[*i] - start_up).max(0.0))
+        });
+        fuel / time
+    });
+    Ok(VerifyPython {
+        checks: rows.len(),
+        passed: one.passed,
+        p50_s: quantile(&seconds, 0.5),
+        p99_s: quantile(&seconds, 0.99),
+        checks_per_s_1,
+        checks_per_s_2,
+        slowest,
+        fuel_differs,
+        fuel_runs: 3 * rounds + 2,
+        fuel_per_native_second,
+        subprocess_p50_s: native.as_ref().map(|n| quantile(n, 0.5)),
+        speedup_median: native.map(|native| {
+            let ratios: Vec<f64> = native.iter().zip(&medians).map(|(n, m)| n / m).collect();
+            quantile(&ratios, 0.5)
+        }),
+        open_s,
+        worker_private_bytes,
+    })
+}
+
+/// What a thread saw: seconds and fuel of each row, by run.
+struct Run {
+    seconds: Vec<Vec<f64>>,
+    fuel: Vec<Vec<u64>>,
+    passed: usize,
+    private_bytes: u64,
+}
+
+fn on_threads(
+    threads: usize,
+    sandbox: &Arc<Sandbox>,
+    rows: &[Row],
+    chosen: &[usize],
+    rounds: usize,
+    kept: bool,
+) -> Result<Vec<Run>, BenchError> {
+    std::thread::scope(|scope| {
+        let work = || {
+            let mut pair = Pair::new(sandbox.clone());
+            let mut run = Run {
+                seconds: vec![Vec::new(); rows.len()],
+                fuel: vec![Vec::new(); rows.len()],
+                passed: 0,
+                private_bytes: 0,
+            };
+            for round in 0..rounds {
+                for &i in chosen {
+                    let (row, start) = (&rows[i], Instant::now());
+                    let verdict =
+                        judge(&mut pair, &row.task, &row.completion, Credit::All, Limits::default());
+                    run.seconds[i].push(start.elapsed().as_secs_f64());
+                    run.fuel[i].push(verdict.cost.fuel);
+                    run.passed += usize::from(round == 0 && verdict.outcome == Outcome::Pass);
+                    if !kept {
+                        pair.drop_instances();
+                    }
+                }
+            }
+            run.private_bytes = private_bytes();
+            run
+        };
+        let spawned: Vec<_> = (0..threads)
+            .map(|_| std::thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work))
+            .collect::<Result<_, _>>()?;
+        Ok(spawned.into_iter().filter_map(|thread| thread.join().ok()).collect())
+    })
+}
+
+/// Anonymous memory of this process in bytes; 0 where the system does not say.
+pub fn private_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+}
+
+fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(((sorted.len().max(1) - 1) as f64 * q) as usize).copied().unwrap_or(f64::NAN)
+}
+
+/// The row as one program for a Python process.
+fn program(row: &Row) -> Option<String> {
+    let Task { prefix, setup, entry, .. } = &row.task;
+    let completion = &row.completion;
+    match &row.task.tests {
+        Tests::Asserts(code) => Some(format!("{prefix}{completion}\n{setup}\n{code}\n")),
+        Tests::Check(code) => Some(format!("{prefix}{completion}\n{setup}\n{code}\ncheck({entry})\n")),
+        _ => None,
+    }
+}
+
+/// The quickest of `runs` processes for a row, in seconds.
+fn native_seconds(row: &Row, runs: usize) -> Option<f64> {
+    let program = program(row)?;
+    (0..runs).map(|_| process_seconds(&program)).collect::<Option<Vec<f64>>>().map(|s| quantile(&s, 0.0))
+}
+
+/// Seconds that a process takes that does nothing.
+fn native_start() -> Option<f64> {
+    (0..5).map(|_| process_seconds("")).collect::<Option<Vec<f64>>>().map(|s| quantile(&s, 0.0))
+}
+
+fn process_seconds(program: &str) -> Option<f64> {
+    let start = Instant::now();
+    let mut process = Command::new("python3")
+        .args(["-I", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    process.stdin.take()?.write_all(program.as_bytes()).ok()?;
+    process.wait().ok()?;
+    Some(start.elapsed().as_secs_f64())
+}
