@@ -523,7 +523,7 @@ static PyObject *get_instance(Decoder *d) {
     return started(d, ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0), 'o', n);
 }
 
-static PyObject *get_start(Decoder *d, char tag) {
+static PyObject *get_start(Decoder *d, char tag, int nesting) {
     uint32_t n;
     if (get_size(d, &n)) return NULL;
     PyObject *object = NULL, *extra = NULL;
@@ -542,7 +542,7 @@ static PyObject *get_start(Decoder *d, char tag) {
     case 'C': object = PyObject_CallNoArgs(g_counter); break;
     case 'O': object = PyObject_CallNoArgs(g_ordered); break;
     default: /* M, q */
-        extra = get_value(d, MOST_NESTING);
+        extra = get_value(d, nesting + 1);
         if (!extra) return NULL;
         object = tag == 'M' ? PyObject_CallOneArg(g_defaultdict, extra) : PyObject_CallFunction(g_deque, "()O", extra);
         Py_DECREF(extra);
@@ -599,8 +599,8 @@ static PyObject *get_value(Decoder *d, int nesting) {
     case 'p': return nesting > MOST_NESTING ? bad("nesting") : get_rare(d, nesting);
     case 'm': return get_named(d);
     case 'o': return get_instance(d);
-    case 'l': case 't': case 'D': case 'e': case 'a': case 'C': case 'O': return get_start(d, tag);
-    case 'M': case 'q': return nesting >= MOST_NESTING ? bad("nesting") : get_start(d, tag);
+    case 'l': case 't': case 'D': case 'e': case 'a': case 'C': case 'O': return get_start(d, tag, nesting);
+    case 'M': case 'q': return nesting > MOST_NESTING ? bad("nesting") : get_start(d, tag, nesting);
     default: return bad("tag");
     }
 }

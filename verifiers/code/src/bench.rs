@@ -3,7 +3,8 @@
 
 use crate::judge::judge;
 use crate::sandbox::{Limits, Pair, Sandbox, SandboxError, THREAD_STACK};
-use crate::task::{Credit, Task, Tests};
+use crate::output::Compare;
+use crate::task::{Credit, StdinCase, Task, Tests};
 use rlvr_verdict::{Outcome, Problem, ProblemError};
 use serde::Serialize;
 use std::io::Write;
@@ -35,7 +36,7 @@ pub struct VerifyPython {
     pub fuel_differs: Vec<String>,
     /// Runs of each row that were compared.
     pub fuel_runs: usize,
-    /// Fuel units that the work of a second of native Python costs, over the slowest rows; none without `python3`.
+    /// Fuel units that the work of a second of native Python costs, in the program `bench.py`; none without `python3`.
     pub fuel_per_native_second: Option<f64>,
     /// Median seconds of one `python3` process per check; none without `python3`.
     pub subprocess_p50_s: Option<f64>,
@@ -119,15 +120,10 @@ pub fn verify_python(
         }
     }
     let seconds: Vec<f64> = one.seconds.iter().flatten().copied().collect();
-    let native: Option<Vec<f64>> = rows.iter().map(|row| native_seconds(row, 3)).collect();
-    let start_up = native_start();
-    let fuel_per_native_second = native.as_ref().zip(start_up).map(|(native, start_up)| {
-        let heavy = order.iter().take(SLOWEST);
-        let (fuel, time) = heavy.fold((0.0, 0.0), |(fuel, time), i| {
-            (fuel + one.fuel[*i][0] as f64, time + (native[*i] - start_up).max(0.0))
-        });
-        fuel / time
-    });
+    let python = executable();
+    let native: Option<Vec<f64>> =
+        rows.iter().map(|row| native_seconds(python.as_deref()?, row, 3)).collect();
+    let fuel_per_native_second = fuel_per_native_second(&sandbox, python.as_deref())?;
     Ok(VerifyPython {
         checks: rows.len(),
         passed: one.passed,
@@ -221,27 +217,59 @@ fn program(row: &Row) -> Option<String> {
     }
 }
 
+/// The interpreter behind `python3`, which may be a script that looks for it.
+fn executable() -> Option<String> {
+    let output = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
+    let path = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !path.is_empty()).then_some(path)
+}
+
 /// The quickest of `runs` processes for a row, in seconds.
-fn native_seconds(row: &Row, runs: usize) -> Option<f64> {
+fn native_seconds(python: &str, row: &Row, runs: usize) -> Option<f64> {
     let program = program(row)?;
-    (0..runs).map(|_| process_seconds(&program)).collect::<Option<Vec<f64>>>().map(|s| quantile(&s, 0.0))
+    let seconds: Option<Vec<f64>> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            run_native(python, &program)?;
+            Some(start.elapsed().as_secs_f64())
+        })
+        .collect();
+    seconds.map(|s| quantile(&s, 0.0))
 }
 
-/// Seconds that a process takes that does nothing.
-fn native_start() -> Option<f64> {
-    (0..5).map(|_| process_seconds("")).collect::<Option<Vec<f64>>>().map(|s| quantile(&s, 0.0))
-}
-
-fn process_seconds(program: &str) -> Option<f64> {
-    let start = Instant::now();
-    let mut process = Command::new("python3")
+/// Runs a program in a Python process; what it wrote.
+fn run_native(python: &str, program: &str) -> Option<String> {
+    let mut process = Command::new(python)
         .args(["-I", "-"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
     process.stdin.take()?.write_all(program.as_bytes()).ok()?;
-    process.wait().ok()?;
-    Some(start.elapsed().as_secs_f64())
+    String::from_utf8(process.wait_with_output().ok()?.stdout).ok()
+}
+
+/// A program of ordinary work, which ends by writing the processor seconds that it took.
+const WORK: &str = include_str!("bench.py");
+
+/// The fuel of [`WORK`] by its seconds in a Python process.
+fn fuel_per_native_second(sandbox: &Arc<Sandbox>, python: Option<&str>) -> Result<Option<f64>, BenchError> {
+    let seconds = |_| run_native(python?, WORK)?.trim().parse::<f64>().ok();
+    let Some(seconds) = (0..3).map(seconds).collect::<Option<Vec<f64>>>() else { return Ok(None) };
+    let cases = vec![StdinCase { input: String::new(), output: String::new() }];
+    let tests = Tests::Stdin { cases, compare: Compare::Whitespace, tolerance: 0.0 };
+    let (none, seconds_limit) = (String::new(), Some(1e3));
+    let task = Task {
+        tests,
+        prefix: none.clone(),
+        setup: none.clone(),
+        entry: none,
+        shared: false,
+        seconds: seconds_limit,
+        credit: None,
+    };
+    let row = Row { id: "work".into(), task, completion: WORK.into() };
+    let run = on_threads(1, sandbox, &[row], &[0], 1, true)?.remove(0);
+    Ok(Some(run.fuel[0][0] as f64 / quantile(&seconds, 0.0)))
 }

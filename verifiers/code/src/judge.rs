@@ -136,9 +136,13 @@ struct Loaded {
     text: String,
 }
 
-/// How a program ended: 0, another exit code, or what it raised.
+/// How a program ended.
 enum Ended {
-    Code(i64),
+    /// It ran to its end.
+    Whole,
+    /// It ended its process with this code.
+    Exit(i64),
+    /// It raised this.
     Raised(String),
 }
 
@@ -151,14 +155,17 @@ fn load(
 ) -> Result<Ended, Early> {
     let request = json!({ "op": "load", "candidates": codes, "prefix": task.prefix, "setup": task.setup,
                           "wanted": wanted, "main": main });
-    let loaded: Loaded = ask(pair, Role::Solution, &request)?;
+    let loaded: Loaded = match ask(pair, Role::Solution, &request) {
+        Err(Stop::Exit(code)) if main => return Ok(Ended::Exit(code.into())),
+        answer => answer?,
+    };
     match loaded.status {
-        Loading::Word(word) if word == "loaded" => Ok(Ended::Code(0)),
+        Loading::Word(word) if word == "loaded" => Ok(Ended::Whole),
         Loading::Word(_) => {
             let text = one_line(&loaded.text);
             Err(Early(Outcome::Unparseable, format!("no code of the completion parses: {text}")))
         }
-        Loading::Exit { exit } => Ok(Ended::Code(exit)),
+        Loading::Exit { exit } => Ok(Ended::Exit(exit)),
         Loading::Error { missing: Some(module), .. } => Err(missing_module(&module)),
         Loading::Error { error, text, .. } if error == "MemoryError" => {
             Err(Early(Outcome::OutOfMemory, one_line(&format!("{error}: {text}"))))
@@ -222,8 +229,8 @@ fn run_tests(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score, Ea
         return Err(Early(Outcome::Fault, format!("the row's {}: {}", analyzed.status, analyzed.text)));
     }
     match load(pair, task, codes, &analyzed.names, false)? {
-        Ended::Code(0) => {}
-        Ended::Code(code) => {
+        Ended::Whole => {}
+        Ended::Exit(code) => {
             return Err(Early(
                 Outcome::Fail,
                 format!("the program ends its process with code {code} before any test"),
@@ -299,14 +306,14 @@ fn run_programs(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score,
         let run = load(pair, task, codes, &[], true);
         let written = pair.take_stdout();
         let (outcome, reason) = match run {
-            Ok(Ended::Code(0)) => {
+            Ok(Ended::Whole | Ended::Exit(0)) => {
                 if same_output(&written, &case.output, *compare, *tolerance) {
                     score.passed[index] = true;
                     continue;
                 }
                 (Outcome::Fail, different(&written, &case.output))
             }
-            Ok(Ended::Code(code)) => (Outcome::Fail, format!("the program ends with exit code {code}")),
+            Ok(Ended::Exit(code)) => (Outcome::Fail, format!("the program ends with exit code {code}")),
             Ok(Ended::Raised(reason)) => (Outcome::Fail, reason),
             Err(Early(outcome @ (Outcome::Fault | Outcome::Unparseable), reason)) => {
                 return Err(Early(outcome, reason));
@@ -327,4 +334,59 @@ fn different(got: &[u8], expected: &str) -> String {
         if line.chars().count() <= 80 { line } else { line.chars().take(77).collect::<String>() + "..." }
     };
     format!("wrote {:?}, not {:?}", short(&String::from_utf8_lossy(got)), short(expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{Sandbox, THREAD_STACK};
+    use rlvr_verdict::Problem;
+
+    /// Runs `look` on a pair that has judged a completion and is not put back yet.
+    fn after_judging(tests: Value, completion: &str, look: impl FnOnce(&Pair, &Score) + Send) {
+        let problem = Problem { tests: Some(tests), ..Problem::default() };
+        let task = Task::read(&problem).unwrap();
+        let codes = candidates(completion);
+        std::thread::scope(|scope| {
+            let work = || {
+                let mut pair = Pair::new(Sandbox::open(&|_| {}).unwrap());
+                pair.begin(Limits::default(), seeds(&task)).unwrap();
+                let score = match &task.tests {
+                    Tests::Stdin { .. } => run_programs(&mut pair, &task, &codes),
+                    _ => run_tests(&mut pair, &task, &codes),
+                };
+                look(&pair, &score.unwrap_or_else(|early| panic!("{}", early.1)));
+            };
+            std::thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).unwrap();
+        });
+    }
+
+    #[test]
+    fn expected_outputs_never_enter_the_memory_of_the_solution() {
+        let solution = "def f(x):\n    return 'argument of the ' + x\n\nprint('said by the solution')\n";
+        let asserts = "assert f('asked0question') == 'the0expected'\nassert f('b') == 'argument of the b', 'a0message'\nassert abs(len(f('c')) - 271828182845) < 1";
+        let calls = json!([{ "args": ["asked0question"], "output": "the0expected" }, { "args": ["d"], "output": { "a0message": 271828182845_u64 } }]);
+        let check = format!("def check(candidate):\n    {}", asserts.replace('\n', "\n    "));
+        for tests in [
+            json!({ "kind": "asserts", "code": asserts }),
+            json!({ "kind": "check", "entry": "f", "code": check }),
+            json!({ "kind": "calls", "entry": "f", "cases": calls }),
+        ] {
+            after_judging(tests, solution, |pair, _| {
+                let memory = pair.memory(Role::Solution).unwrap();
+                let holds = |needle: &[u8]| memory.windows(needle.len()).any(|window| window == needle);
+                assert!(holds(b"asked0question") && holds(b"said by the solution"), "the scan finds what is there");
+                for secret in [&b"the0expected"[..], b"a0message", b"assert f('", b"def check(candidate):\n    assert f"] {
+                    assert!(!holds(secret), "{}", String::from_utf8_lossy(secret));
+                }
+                assert!(!holds(b"271828182845") && !holds(&271828182845_u64.to_le_bytes()));
+            });
+        }
+        let cases = json!([{ "input": "asked0question", "output": "the0expected" }]);
+        after_judging(json!({ "kind": "stdin", "cases": cases }), "print(input())", |pair, _| {
+            let memory = pair.memory(Role::Solution).unwrap();
+            let holds = |needle: &[u8]| memory.windows(needle.len()).any(|window| window == needle);
+            assert!(holds(b"asked0question") && !holds(b"the0expected"));
+        });
+    }
 }

@@ -6,6 +6,7 @@
 //! The judge does not trust the guest. The solution runs in one instance, the tests in another that the solution never touches,
 //! and what crosses between them is plain data ([`sandbox`]). See the book's page on code for what that means for tests.
 
+pub mod attacks;
 pub mod bench;
 mod extract;
 mod judge;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Fuel units that a second of native CPython 3.13 costs in the sandbox: the work that CPython does natively in one second takes
 /// this many units, measured by `rlvr bench verify-python`. Guests' clocks advance by it too, so that a program that waits, or
 /// measures time, sees seconds of native length.
-pub const FUEL_PER_SECOND: u64 = 3_000_000_000;
+pub const FUEL_PER_SECOND: u64 = 40_000_000_000;
 
 /// Limits of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]

@@ -118,6 +118,12 @@ impl Pair {
         Used { fuel, peak_bytes: state.peak.max(self.sandbox.image().len()) as u64 }
     }
 
+    /// The memory of an instance as the check has left it, for tests that look for what must not be there.
+    pub fn memory(&self, role: Role) -> Option<&[u8]> {
+        let live = self.live.as_ref()?;
+        Some(live.store.data().sides[role as usize].memory?.data(&live.store))
+    }
+
     /// Makes the solution's instance as new, in the middle of a check.
     ///
     /// # Errors
