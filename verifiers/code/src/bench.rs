@@ -2,8 +2,8 @@
 //! `python3` process per check beside it.
 
 use crate::judge::judge;
-use crate::sandbox::{Limits, Pair, Sandbox, SandboxError, THREAD_STACK};
 use crate::output::Compare;
+use crate::sandbox::{Limits, Pair, Sandbox, SandboxError, THREAD_STACK};
 use crate::task::{Credit, StdinCase, Task, Tests};
 use rlvr_verdict::{Outcome, Problem, ProblemError};
 use serde::Serialize;
@@ -44,8 +44,8 @@ pub struct VerifyPython {
     pub speedup_median: Option<f64>,
     /// Seconds until the sandbox was ready.
     pub open_s: f64,
-    /// Bytes of private memory that a warm worker adds.
-    pub worker_private_bytes: u64,
+    /// Bytes of private memory of a warm worker's two instances, at most; none where the kernel does not say.
+    pub worker_private_bytes: Option<u64>,
 }
 
 /// Why there is no result.
@@ -93,10 +93,9 @@ pub fn verify_python(
     let start = Instant::now();
     let sandbox = Sandbox::open(progress)?;
     let open_s = start.elapsed().as_secs_f64();
-    let before = private_bytes();
     let all: Vec<usize> = (0..rows.len()).collect();
     let one = on_threads(1, &sandbox, &rows, &all, rounds, true)?.remove(0);
-    let worker_private_bytes = one.private_bytes.saturating_sub(before);
+    let worker_private_bytes = one.private_bytes;
     let medians: Vec<f64> = one.seconds.iter().map(|s| quantile(s, 0.5)).collect();
     let mut order = all.clone();
     order.sort_by(|a, b| medians[*b].total_cmp(&medians[*a]));
@@ -150,7 +149,7 @@ struct Run {
     seconds: Vec<Vec<f64>>,
     fuel: Vec<Vec<u64>>,
     passed: usize,
-    private_bytes: u64,
+    private_bytes: Option<u64>,
 }
 
 fn on_threads(
@@ -168,7 +167,7 @@ fn on_threads(
                 seconds: vec![Vec::new(); rows.len()],
                 fuel: vec![Vec::new(); rows.len()],
                 passed: 0,
-                private_bytes: 0,
+                private_bytes: None,
             };
             for round in 0..rounds {
                 for &i in chosen {
@@ -178,12 +177,14 @@ fn on_threads(
                     run.seconds[i].push(start.elapsed().as_secs_f64());
                     run.fuel[i].push(verdict.cost.fuel);
                     run.passed += usize::from(round == 0 && verdict.outcome == Outcome::Pass);
+                    if round == 0 {
+                        run.private_bytes = run.private_bytes.max(pair.private_bytes());
+                    }
                     if !kept {
                         pair.drop_instances();
                     }
                 }
             }
-            run.private_bytes = private_bytes();
             run
         };
         let spawned: Vec<_> = (0..threads)

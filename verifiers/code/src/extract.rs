@@ -113,10 +113,7 @@ mod tests {
 
     #[test]
     fn a_block_in_a_list_loses_the_indentation_of_its_fence() {
-        assert_eq!(
-            candidates("1. do\n   ```python\n   if x:\n       y\n   ```\n")[0],
-            "if x:\n    y\n"
-        );
+        assert_eq!(candidates("1. do\n   ```python\n   if x:\n       y\n   ```\n")[0], "if x:\n    y\n");
     }
 
     #[test]

@@ -99,9 +99,10 @@ fn ended(stop: &Stop) -> (Outcome, String) {
         Stop::Output => (Outcome::OutputLimit, "the program wrote more than it may".into()),
         Stop::Exit(code) => (Outcome::Fail, format!("the program ended its process with code {code}")),
         Stop::Trap(trap) => (Outcome::Trapped, format!("the interpreter trapped: {trap}")),
-        Stop::Backstop => {
-            (Outcome::Fault, "the check took longer than the backstop: this machine is too slow or too busy".into())
-        }
+        Stop::Backstop => (
+            Outcome::Fault,
+            "the check took longer than the backstop: this machine is too slow or too busy".into(),
+        ),
         Stop::Host(problem) => (Outcome::Fault, problem.clone()),
     }
 }
@@ -118,15 +119,8 @@ fn ask<T: DeserializeOwned>(pair: &mut Pair, role: Role, request: &Value) -> Res
 #[serde(untagged)]
 enum Loading {
     Word(String),
-    Exit {
-        exit: i64,
-    },
-    Error {
-        error: String,
-        text: String,
-        line: u64,
-        missing: Option<String>,
-    },
+    Exit { exit: i64 },
+    Error { error: String, text: String, line: u64, missing: Option<String> },
 }
 
 #[derive(Deserialize)]
@@ -245,7 +239,8 @@ fn run_tests(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score, Ea
         "setup" => return Err(Early(Outcome::Fault, format!("the row's setup fails: {}", bound.text))),
         _ => return Err(Early(Outcome::Fail, one_line(&bound.text))),
     }
-    let mut score = Score { passed: vec![false; analyzed.cases], outcome: Outcome::Fail, reason: String::new() };
+    let mut score =
+        Score { passed: vec![false; analyzed.cases], outcome: Outcome::Fail, reason: String::new() };
     for index in 0..analyzed.cases {
         let (outcome, reason) = match ask::<Case>(pair, role, &json!({ "op": "case", "index": index })) {
             Ok(Case { passed: true, .. }) => {
@@ -375,8 +370,16 @@ mod tests {
             after_judging(tests, solution, |pair, _| {
                 let memory = pair.memory(Role::Solution).unwrap();
                 let holds = |needle: &[u8]| memory.windows(needle.len()).any(|window| window == needle);
-                assert!(holds(b"asked0question") && holds(b"said by the solution"), "the scan finds what is there");
-                for secret in [&b"the0expected"[..], b"a0message", b"assert f('", b"def check(candidate):\n    assert f"] {
+                assert!(
+                    holds(b"asked0question") && holds(b"said by the solution"),
+                    "the scan finds what is there"
+                );
+                for secret in [
+                    &b"the0expected"[..],
+                    b"a0message",
+                    b"assert f('",
+                    b"def check(candidate):\n    assert f",
+                ] {
                     assert!(!holds(secret), "{}", String::from_utf8_lossy(secret));
                 }
                 assert!(!holds(b"271828182845") && !holds(&271828182845_u64.to_le_bytes()));

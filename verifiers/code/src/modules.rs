@@ -5,7 +5,10 @@ static MODULES: &str = include_str!("../guest/modules.txt");
 
 /// The first module that a program imports at the beginning of a line and that the guest does not have.
 pub(crate) fn missing_module(code: &str) -> Option<String> {
-    code.lines().flat_map(imported).find(|name| !MODULES.lines().any(|known| known == *name)).map(str::to_owned)
+    code.lines()
+        .flat_map(imported)
+        .find(|name| !MODULES.lines().any(|known| known == *name))
+        .map(str::to_owned)
 }
 
 /// Top-level names of the modules that a line imports.

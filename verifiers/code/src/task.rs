@@ -134,8 +134,7 @@ impl Task {
     /// # Errors
     /// The field that is missing or wrong, and what would be right.
     pub fn read(problem: &Problem) -> Result<Task, ProblemError> {
-        let tests =
-            problem.tests.as_ref().ok_or_else(|| ProblemError::new("tests", "is missing", REMEDY))?;
+        let tests = problem.tests.as_ref().ok_or_else(|| ProblemError::new("tests", "is missing", REMEDY))?;
         let row = match tests {
             Value::String(code) => plain_row(problem, OneOrMany::One(code.clone()))?,
             Value::Array(_) => plain_row(problem, read_value(tests)?)?,
@@ -186,8 +185,7 @@ impl Task {
     }
 
     fn check(&self) -> Result<(), ProblemError> {
-        let wrong =
-            |field: &str, what: String, remedy: &str| Err(ProblemError::new(field, what, remedy));
+        let wrong = |field: &str, what: String, remedy: &str| Err(ProblemError::new(field, what, remedy));
         if let Some(seconds) = self.seconds.filter(|s| !(s.is_finite() && *s > 0.0)) {
             return wrong(
                 "tests.seconds",

@@ -85,7 +85,9 @@ impl Verifier for PythonVerifier {
     }
 
     fn version(&self) -> &str {
-        concat!(env!("CARGO_PKG_VERSION"), "+", include_str!("../guest/python.wasm.zst.sha256")).split_at(22).0
+        concat!(env!("CARGO_PKG_VERSION"), "+", include_str!("../guest/python.wasm.zst.sha256"))
+            .split_at(22)
+            .0
     }
 
     fn check(&self, problem: &Problem) -> Result<(), ProblemError> {

@@ -24,7 +24,14 @@ fn judge(attack: &Attack) -> Verdict {
 fn no_attack_scores_and_none_is_a_fault() {
     for attack in attacks::all() {
         let verdict = judge(&attack);
-        assert_eq!(verdict.score, Some(0.0), "{}: {}: {}", attack.problem.id, verdict.outcome, verdict.reason);
+        assert_eq!(
+            verdict.score,
+            Some(0.0),
+            "{}: {}: {}",
+            attack.problem.id,
+            verdict.outcome,
+            verdict.reason
+        );
     }
     for reference in attacks::references() {
         let verdict = judge(&reference);

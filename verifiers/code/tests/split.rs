@@ -121,7 +121,10 @@ def keep(n):
 def named(data):
     data['list'].append(7)
 "
-        .replace("    m.clear()\n    m.extend([[2, 0], [3, 1]])\n", "    x, y = m\n    x[:], y[:] = [3, 1], [2, 0]\n    m[:] = [y, x]\n")
+        .replace(
+            "    m.clear()\n    m.extend([[2, 0], [3, 1]])\n",
+            "    x, y = m\n    x[:], y[:] = [3, 1], [2, 0]\n    m[:] = [y, x]\n",
+        )
         .as_str(),
     );
 }
@@ -331,22 +334,31 @@ fn names_of_the_prompt_the_setup_and_the_tests_are_the_tests_own() {
     passes(tests.clone(), "```python\ndef half(x):\n    return x / 2\n```");
     fails(tests.clone(), "    return x\n");
     fails(tests, "    return x\n\ndef double(x):\n    return x\n");
-    let tests = with_setup("def check(a, b):\n    assert a == b, (a, b)", "check(f(2), 4)\ncheck(abs(f(-1)), 2)");
+    let tests =
+        with_setup("def check(a, b):\n    assert a == b, (a, b)", "check(f(2), 4)\ncheck(abs(f(-1)), 2)");
     passes(tests.clone(), "def f(x):\n    return 2 * x\n");
     fails(tests, "def check(*a): pass\ndef abs(x): return 2\ndef f(x): return 1\n");
 }
 
 #[test]
 fn a_solution_may_be_named_like_a_builtin_where_the_tests_look_for_nothing_else() {
-    passes(asserts("assert sum(10, 15) == 6\nassert sum(100, 150) == 93"), "def sum(a, b):\n    return __builtins__.sum(i for i in range(1, min(a, b)) if a % i == b % i == 0)\n");
+    passes(
+        asserts("assert sum(10, 15) == 6\nassert sum(100, 150) == 93"),
+        "def sum(a, b):\n    return __builtins__.sum(i for i in range(1, min(a, b)) if a % i == b % i == 0)\n",
+    );
     fails(asserts("assert sum([f(1), 1]) == 3"), "def f(x): return 1\ndef sum(x): return 3\n");
 }
 
 #[test]
 fn names_that_only_the_solution_imports_are_the_tests_own_modules() {
-    passes(asserts("assert math.isclose(f(), 0.1 + 0.2)\nassert Counter(g()) == Counter('abc')"),
-        "import math\nfrom collections import Counter\ndef f(): return 0.3\ndef g(): return 'cab'\n");
-    fails(asserts("assert math.isclose(f(), 0.5)"), "import math\nmath.isclose = lambda *a: True\ndef f(): return 0.3\n");
+    passes(
+        asserts("assert math.isclose(f(), 0.1 + 0.2)\nassert Counter(g()) == Counter('abc')"),
+        "import math\nfrom collections import Counter\ndef f(): return 0.3\ndef g(): return 'cab'\n",
+    );
+    fails(
+        asserts("assert math.isclose(f(), 0.5)"),
+        "import math\nmath.isclose = lambda *a: True\ndef f(): return 0.3\n",
+    );
 }
 
 #[test]
@@ -362,7 +374,10 @@ fn calls_compare_as_json_does() {
         json!({ "kind": "calls", "entry": "f", "cases": [{ "args": { "x": 1 }, "output": { "1": 0.3333333333 } }, { "args": [], "kwargs": { "x": 2 }, "output": { "2": 0.16666666666 } }] }),
         "def f(x): return {x: 1 / 3 / x}\n",
     );
-    fails(json!({ "kind": "calls", "entry": "f", "cases": [{ "args": [], "output": null }] }), "def f(): return 0\n");
+    fails(
+        json!({ "kind": "calls", "entry": "f", "cases": [{ "args": [], "output": null }] }),
+        "def f(): return 0\n",
+    );
 }
 
 #[test]
@@ -386,7 +401,12 @@ fn a_check_function_is_given_the_candidate() {
 fn each_assert_is_a_case_and_credit_is_all_or_a_fraction() {
     let code = "x = f(1)\nassert x == 1\nassert f(2) == 4\nfor i in range(3):\n    assert f(i) == i * i\n";
     let tests = json!({ "kind": "asserts", "code": code, "credit": "fraction" });
-    let verdict = fails(tests, "def f(x): return x if x < 2 else 4 if x == 2 else 0\n".replace("else 4 if x == 2 else 0", "else 5").as_str());
+    let verdict = fails(
+        tests,
+        "def f(x): return x if x < 2 else 4 if x == 2 else 0\n"
+            .replace("else 4 if x == 2 else 0", "else 5")
+            .as_str(),
+    );
     let score = verdict.score.unwrap();
     assert!((score - 1.0 / 3.0).abs() < 1e-6, "{score}");
     assert_eq!(fails(asserts(code), "def f(x): return 1\n").score, Some(0.0));
@@ -399,7 +419,10 @@ fn programs_are_judged_by_what_they_write() {
     let code = "import sys\ndef main():\n    n = int(input())\n    print(sum(map(int, sys.stdin.readline().split())))\nif __name__ == '__main__':\n    main()\n    sys.exit(0)\n";
     passes(tests("whitespace"), code);
     passes(tests("whitespace"), "print(eval('+'.join(open(0).read().split()[1:])))");
-    passes(tests("whitespace"), "import sys, os\ndata = sys.stdin.buffer.read().split()\nos.write(1, str(sum(map(int, data[1:]))).encode())\nos._exit(0)\n");
+    passes(
+        tests("whitespace"),
+        "import sys, os\ndata = sys.stdin.buffer.read().split()\nos.write(1, str(sum(map(int, data[1:]))).encode())\nos._exit(0)\n",
+    );
     passes(tests("numeric"), "n = input()\nprint(sum(map(float, input().split())))");
     fails(tests("exact"), code);
     let verdict = judge_tests(json!({ "kind": "stdin", "cases": cases, "credit": "fraction" }), "print(6)");
@@ -410,24 +433,35 @@ fn programs_are_judged_by_what_they_write() {
 
 #[test]
 fn a_program_starts_afresh_in_each_case() {
-    let tests = json!({ "kind": "stdin", "cases": [{ "input": "", "output": "1" }, { "input": "", "output": "1" }] });
-    passes(tests, "import builtins\nbuiltins.seen = getattr(builtins, 'seen', 0) + 1\nprint(builtins.seen)\n");
+    let tests =
+        json!({ "kind": "stdin", "cases": [{ "input": "", "output": "1" }, { "input": "", "output": "1" }] });
+    passes(
+        tests,
+        "import builtins\nbuiltins.seen = getattr(builtins, 'seen', 0) + 1\nprint(builtins.seen)\n",
+    );
 }
 
 #[test]
 fn outcomes_say_what_happened() {
-    let tests = asserts("assert f(1) == 1");
+    let tests = json!({ "kind": "asserts", "code": "assert f(1) == 1", "seconds": 0.1 });
     let outcome = |code: &str| judge_tests(tests.clone(), code);
     let verdict = outcome("import numpy as np\ndef f(x): return int(np.array(x))\n");
     assert_eq!(verdict.outcome, Outcome::Unparseable);
     assert!(verdict.reason.contains("`numpy`"), "{}", verdict.reason);
     let verdict = outcome("def f(x):\n    import pandas.core\n    return 1\n");
-    assert!(verdict.outcome == Outcome::Unparseable && verdict.reason.contains("`pandas`"), "{}", verdict.reason);
+    assert!(
+        verdict.outcome == Outcome::Unparseable && verdict.reason.contains("`pandas`"),
+        "{}",
+        verdict.reason
+    );
     assert_eq!(outcome("def f(x:\n").outcome, Outcome::Unparseable);
     assert_eq!(outcome("I do not know, sorry.").outcome, Outcome::Unparseable);
     assert_eq!(outcome("").outcome, Outcome::Unparseable);
     assert_eq!(outcome("def f(x):\n    while True: pass\n").outcome, Outcome::OutOfFuel);
-    assert_eq!(outcome("def f(x):\n    a = []\n    while True: a.append(bytearray(1 << 20))\n").outcome, Outcome::OutOfMemory);
+    assert_eq!(
+        outcome("def f(x):\n    a = []\n    while True: a.append(bytearray(1 << 20))\n").outcome,
+        Outcome::OutOfMemory
+    );
     assert_eq!(outcome("def f(x):\n    while True: print('x' * 10000)\n").outcome, Outcome::OutputLimit);
     let verdict = outcome("def g(x): return 1\n");
     assert!(verdict.outcome == Outcome::Fail && verdict.reason.contains("define `f`"), "{}", verdict.reason);
@@ -474,7 +508,10 @@ fn a_prompt_that_is_code_is_continued_or_replaced() {
 #[test]
 fn tests_that_need_a_class_of_the_solution_in_their_setup_get_it() {
     passes(
-        with_setup("root = Node(1)\nroot.left = Node(2)\n", "assert depth(root) == 2\nassert depth(Node(3)) == 1"),
+        with_setup(
+            "root = Node(1)\nroot.left = Node(2)\n",
+            "assert depth(root) == 2\nassert depth(Node(3)) == 1",
+        ),
         "class Node:\n    def __init__(self, v): self.v, self.left, self.right = v, None, None\ndef depth(n): return 0 if n is None else 1 + max(depth(n.left), depth(n.right))\n",
     );
 }
@@ -528,6 +565,9 @@ fn rows_that_cannot_be_judged_are_refused_with_the_field() {
     assert!(error(json!({ "kind": "assert", "code": "" })).contains("asserts"));
     assert!(error(json!({ "kind": "asserts", "code": "assert 1", "sets": 1 })).contains("sets"));
     assert!(error(json!({ "kind": "calls", "entry": "f(", "cases": [] })).contains("tests.entry"));
-    assert!(error(json!({ "kind": "calls", "entry": "f", "cases": [{ "args": [1] }] })).contains("tests.cases[0].output"));
+    assert!(
+        error(json!({ "kind": "calls", "entry": "f", "cases": [{ "args": [1] }] }))
+            .contains("tests.cases[0].output")
+    );
     assert!(error(json!({ "kind": "asserts", "code": "import numpy\nassert f() == 1" })).contains("`numpy`"));
 }

@@ -289,7 +289,14 @@ mod tests {
             let program = Program::draw(3, Split::Train, &mut draws);
             assert_eq!(program.prompt(), problem.prompt);
             let verdict = python.verify(&problem, &Completion::new(program.body()));
-            assert_eq!(verdict.outcome, Outcome::Pass, "{}{}: {}", problem.prompt, program.body(), verdict.reason);
+            assert_eq!(
+                verdict.outcome,
+                Outcome::Pass,
+                "{}{}: {}",
+                problem.prompt,
+                program.body(),
+                verdict.reason
+            );
             let careless = program.careless(&mut draws);
             let verdict = python.verify(&problem, &Completion::new(careless));
             careless_passes += usize::from(verdict.outcome == Outcome::Pass);

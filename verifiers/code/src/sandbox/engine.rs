@@ -136,11 +136,7 @@ fn tick(engine: &Engine) {
 }
 
 /// The guest's native code: from the folder where it is there and whole, else compiled and kept.
-fn compiled(
-    engine: &Engine,
-    folder: Option<&Path>,
-    progress: &dyn Fn(&str),
-) -> Result<Module, SandboxError> {
+fn compiled(engine: &Engine, folder: Option<&Path>, progress: &dyn Fn(&str)) -> Result<Module, SandboxError> {
     let folder = folder.and_then(|folder| match cache::make_private(folder) {
         Ok(()) => Some(folder),
         Err(error) => {

@@ -80,7 +80,8 @@ impl PageScanner {
         };
         // SAFETY: PAGEMAP_SCAN reads and writes `ScanArguments` and writes at most `ranges_length` ranges at `ranges`, which
         // this scanner owns; it changes no page, as no flag asks it to. It returns the number of ranges written.
-        let count = unsafe { ioctl(&self.pagemap, ScanCall(Updater::<SCAN, _>::new(&mut arguments))) }.ok()?;
+        let count =
+            unsafe { ioctl(&self.pagemap, ScanCall(Updater::<SCAN, _>::new(&mut arguments))) }.ok()?;
         (arguments.walk_end == end).then(|| &self.ranges[..count.min(RANGES)])
     }
 
@@ -101,6 +102,12 @@ impl PageScanner {
             memory[from..to].copy_from_slice(&image[from..to]);
         }
         Some(pages)
+    }
+
+    /// Bytes of private pages in `memory`.
+    pub fn written(&mut self, memory: &[u8]) -> Option<u64> {
+        let ranges = self.scan(memory.as_ptr() as usize, memory.len())?;
+        Some(ranges.iter().map(|r| r.end - r.start).sum())
     }
 }
 

@@ -49,10 +49,9 @@ impl Pair {
     /// # Errors
     /// When wasmtime has no memory for instances.
     pub fn begin(&mut self, limits: Limits, seeds: [[u8; 32]; 2]) -> Result<(), SandboxError> {
-        let live = self.live.get_or_insert_with(|| Live {
-            store: self.sandbox.store(limits),
-            instances: [None, None],
-        });
+        let live = self
+            .live
+            .get_or_insert_with(|| Live { store: self.sandbox.store(limits), instances: [None, None] });
         live.store.data_mut().clear(limits);
         live.store.set_fuel(limits.fuel())?;
         for (side, seed) in live.store.data_mut().sides.iter_mut().zip(seeds) {
@@ -72,7 +71,8 @@ impl Pair {
             Some(kept) => kept,
             place => {
                 let left = store.get_fuel().map_err(stop)?;
-                let instance = self.sandbox.instantiate(store, role).map_err(|e| Stop::Host(e.to_string()))?;
+                let instance =
+                    self.sandbox.instantiate(store, role).map_err(|e| Stop::Host(e.to_string()))?;
                 store.set_fuel(left).map_err(stop)?;
                 place.insert(Kept::new(&instance, store))
             }
@@ -122,6 +122,14 @@ impl Pair {
     pub fn memory(&self, role: Role) -> Option<&[u8]> {
         let live = self.live.as_ref()?;
         Some(live.store.data().sides[role as usize].memory?.data(&live.store))
+    }
+
+    /// Bytes of memory that both instances keep for themselves between checks; none where the kernel does not say.
+    pub fn private_bytes(&mut self) -> Option<u64> {
+        let scanner = self.scanner.as_mut()?;
+        let Some(live) = &self.live else { return Some(0) };
+        let memories = live.store.data().sides.iter().filter_map(|side| side.memory);
+        memories.map(|memory| scanner.written(memory.data(&live.store))).sum()
     }
 
     /// Makes the solution's instance as new, in the middle of a check.

@@ -81,11 +81,15 @@ fn messages(linker: &mut Linker<State>) -> Result<()> {
             _ => Err(Error::new(Stop::Trap("a message does not fit its buffer".into()))),
         }
     })?;
-    linker.func_wrap(OURS, "give", |mut caller: Caller<'_, State>, from: i32, length: i32| -> Result<()> {
-        let bytes = message(&caller, from, length)?;
-        caller.data_mut().side().outbox = Some(bytes);
-        Ok(())
-    })?;
+    linker.func_wrap(
+        OURS,
+        "give",
+        |mut caller: Caller<'_, State>, from: i32, length: i32| -> Result<()> {
+            let bytes = message(&caller, from, length)?;
+            caller.data_mut().side().outbox = Some(bytes);
+            Ok(())
+        },
+    )?;
     linker.func_wrap(OURS, "call", call)?;
     Ok(())
 }
