@@ -2,9 +2,10 @@
 
 use super::verify::{Rows, column_map};
 use super::{say, wrong};
+use rlvr_code::bench::verify_python;
 use rlvr_train::bench::{BenchError, Work, grpo_step, rollout};
-use rlvr_verdict::tasks::Place;
-use rlvr_verdict::{Job, Outcome, Verifier, verify_guarded};
+use rlvr_verdict::tasks::{ColumnMap, Place, read_row};
+use rlvr_verdict::{Job, Outcome, Problem, Verifier, verify_guarded};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Name {
     GrpoStep(ModelArgs),
     /// Microseconds that the verifier `math` takes for each row of some files, on one thread
     VerifyMath(VerifyArgs),
+    /// Checks per second of the Python sandbox, beside one python3 process per check
+    VerifyPython(PythonArgs),
 }
 
 #[derive(clap::Args)]
@@ -67,12 +70,28 @@ struct VerifyArgs {
     rounds: usize,
 }
 
+#[derive(clap::Args)]
+struct PythonArgs {
+    /// Scored samples, or HumanEval's own file (JSON lines)
+    #[arg(long)]
+    tasks: PathBuf,
+    /// How often each row is judged
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
 /// Measures.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.name {
         Name::Rollout(args) => model(args, rollout),
         Name::GrpoStep(args) => model(args, grpo_step),
         Name::VerifyMath(args) => verify_math(args),
+        Name::VerifyPython(args) => {
+            let rows = samples(&args.tasks)?;
+            let result = verify_python(&rows, args.rounds, &|line| eprintln!("{line}")).map_err(wrong)?;
+            say(serde_json::to_string_pretty(&result)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -216,4 +235,26 @@ impl Measured {
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let at = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
     sorted.get(at).map(|seconds| (seconds * 1e7).round() / 10.0)
+}
+
+/// The scored samples of a file; HumanEval's columns are known by its `canonical_solution`.
+fn samples(file: &Path) -> anyhow::Result<Vec<(Problem, String)>> {
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("{}: {e}", file.display())))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(index, line)| {
+            let place = Place { file: file.to_owned(), line: index + 1 };
+            let row: serde_json::Map<String, Value> =
+                serde_json::from_str(line).map_err(|e| wrong(format!("{place}: {e}")))?;
+            let own = [("id", "task_id"), ("tests", "test"), ("completion", "canonical_solution")];
+            let map = match row.contains_key("canonical_solution") {
+                true => own.iter().map(|(field, column)| (field.to_string(), column.to_string())).collect(),
+                false => ColumnMap::new(),
+            };
+            let row = read_row(row, &place, &map, Some("python")).map_err(wrong)?;
+            let completion =
+                row.completion.ok_or_else(|| wrong(format!("{place}: field `completion`: is missing")))?;
+            Ok((row.problem, completion.text))
+        })
+        .collect()
 }

@@ -9,11 +9,13 @@
 //! | `worked-math` | problems with worked solutions, some of them sloppy | |
 //! | `math-tasks` | | the same problems, up to where the answer starts |
 //! | `facts` | questions with choices and their answers | the same questions |
+//! | `programs` | worked Python functions, some of them sloppy | the same functions, with calls as tests |
 //! | `web` | plain sentences, the answer format, a few easy solved problems | |
 
 mod facts;
 mod math_tasks;
 pub mod problems;
+mod programs;
 mod questions;
 mod web;
 mod worked_math;
@@ -62,9 +64,9 @@ pub struct GeneratedTask {
 }
 
 /// The generators of documents.
-pub const DOCUMENTS: [&str; 3] = ["worked-math", "facts", "web"];
+pub const DOCUMENTS: [&str; 4] = ["worked-math", "facts", "programs", "web"];
 /// The generators of tasks.
-pub const TASKS: [&str; 2] = ["math-tasks", "facts"];
+pub const TASKS: [&str; 3] = ["math-tasks", "facts", "programs"];
 
 /// The generator of documents called `name`. `at` is the configuration's key, for messages.
 ///
@@ -80,6 +82,7 @@ pub fn documents(
     let made: Result<Box<dyn Documents>, Wrong> = match name {
         "worked-math" => worked_math::WorkedMath::new(params, key).map(|made| Box::new(made) as _),
         "facts" => facts::Facts::new(params, key, Split::Train).map(|made| Box::new(made) as _),
+        "programs" => programs::Programs::new(params, key, Split::Train).map(|made| Box::new(made) as _),
         "web" => web::Web::new(params, key).map(|made| Box::new(made) as _),
         _ => return Err(unknown(at, name, &DOCUMENTS, "documents")),
     };
@@ -102,6 +105,7 @@ pub fn tasks(
     let made: Result<Box<dyn Tasks>, Wrong> = match name {
         "math-tasks" => math_tasks::MathTasks::new(params, key, split).map(|made| Box::new(made) as _),
         "facts" => facts::Facts::new(params, key, split).map(|made| Box::new(made) as _),
+        "programs" => programs::Programs::new(params, key, split).map(|made| Box::new(made) as _),
         _ => return Err(unknown(at, name, &TASKS, "tasks")),
     };
     made.map_err(|wrong| wrong.at(at))

@@ -36,6 +36,7 @@ fn verifier(name: &str) -> std::sync::Arc<dyn Verifier> {
     let mut registry = Registry::new();
     rlvr_math::register(&mut registry);
     rlvr_text::register(&mut registry);
+    rlvr_code::register(&mut registry);
     registry.make(name, &Value::Null).unwrap()
 }
 

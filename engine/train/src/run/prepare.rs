@@ -72,6 +72,7 @@ pub fn verifiers() -> Registry {
     let mut registry = Registry::new();
     rlvr_text::register(&mut registry);
     rlvr_math::register(&mut registry);
+    rlvr_code::register(&mut registry);
     registry
 }
 

@@ -1,0 +1,17 @@
+//! The sandbox: a CPython guest in wasmtime, in pairs of instances that share nothing but messages.
+
+mod cache;
+mod engine;
+mod guest;
+mod limits;
+mod pages;
+mod pair;
+mod state;
+mod surface;
+
+pub(crate) use engine::THREAD_STACK;
+pub use engine::{Sandbox, SandboxError};
+pub use guest::GUEST_SHA256;
+pub use limits::{FUEL_PER_SECOND, Limits};
+pub use pair::{Pair, Used};
+pub use state::{Role, Stop};

@@ -1,0 +1,163 @@
+//! What the host knows of the two instances while a check runs: messages on their way, input, output and what stopped it.
+
+use super::limits::Limits;
+use sha2::{Digest, Sha256};
+use wasmtime::{Memory, ResourceLimiter, TypedFunc};
+
+/// Which of the two instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The one that runs the model's code.
+    Solution = 0,
+    /// The one that runs the tests.
+    Tests = 1,
+}
+
+impl Role {
+    pub(super) fn other(self) -> Role {
+        match self {
+            Role::Solution => Role::Tests,
+            Role::Tests => Role::Solution,
+        }
+    }
+}
+
+/// Why a guest was stopped before it had answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// It used up its fuel.
+    #[error("out of fuel")]
+    Fuel,
+    /// It asked for more memory than it may have.
+    #[error("out of memory")]
+    Memory,
+    /// It wrote more than it may.
+    #[error("too much output")]
+    Output,
+    /// It ended its process.
+    #[error("exit with code {0}")]
+    Exit(i32),
+    /// It trapped: a stack overflow, or an interpreter that the program had corrupted.
+    #[error("{0}")]
+    Trap(String),
+    /// The epoch backstop fired: ours to retry.
+    #[error("the backstop fired")]
+    Backstop,
+    /// Anything else that is ours.
+    #[error("{0}")]
+    Host(String),
+}
+
+/// One instance as the host sees it.
+#[derive(Default)]
+pub(super) struct Side {
+    pub memory: Option<Memory>,
+    pub dispatch: Option<TypedFunc<u32, u32>>,
+    pub control: Option<TypedFunc<u32, u32>>,
+    /// What the guest fetches next with `take`.
+    pub inbox: Vec<u8>,
+    /// What it answered with `give`.
+    pub outbox: Option<Vec<u8>>,
+    pub stdin: Vec<u8>,
+    pub stdin_at: usize,
+    pub stdout: Vec<u8>,
+    seed: [u8; 32],
+    blocks: u64,
+    /// Random bytes of the current block that are still to be given.
+    random: Vec<u8>,
+}
+
+/// The data of a store.
+pub(super) struct State {
+    pub sides: [Side; 2],
+    pub active: Role,
+    pub depth: u32,
+    pub limits: Limits,
+    /// Fuel at the start of the check.
+    pub fuel: u64,
+    /// Nanoseconds that guests have slept.
+    pub slept: u64,
+    /// Bytes written to standard output and error.
+    pub written: u64,
+    /// Largest memory of either instance.
+    pub peak: usize,
+}
+
+/// Nested calls between the two instances at most.
+pub(super) const MOST_DEPTH: u32 = 64;
+
+/// Bytes of a message at most.
+pub(super) const MOST_MESSAGE: usize = 64 << 20;
+
+impl State {
+    pub fn new(limits: Limits) -> Self {
+        State {
+            sides: Default::default(),
+            active: Role::Tests,
+            depth: 0,
+            limits,
+            fuel: limits.fuel(),
+            slept: 0,
+            written: 0,
+            peak: 0,
+        }
+    }
+
+    pub fn side(&mut self) -> &mut Side {
+        &mut self.sides[self.active as usize]
+    }
+
+    /// Forgets a check, for the next one under `limits`.
+    pub fn clear(&mut self, limits: Limits) {
+        (self.active, self.depth, self.slept, self.written) = (Role::Tests, 0, 0, 0);
+        (self.limits, self.fuel, self.peak) = (limits, limits.fuel(), 0);
+        for side in &mut self.sides {
+            *side = Side {
+                memory: side.memory,
+                dispatch: side.dispatch.take(),
+                control: side.control.take(),
+                ..Side::default()
+            };
+        }
+    }
+}
+
+impl Side {
+    /// What the instance's random numbers are drawn from.
+    pub fn seed(&mut self, seed: [u8; 32]) {
+        (self.seed, self.blocks) = (seed, 0);
+        self.random.clear();
+    }
+
+    /// Goes on with another side's random numbers.
+    pub fn carry_seed(&mut self, other: &Side) {
+        (self.seed, self.blocks) = (other.seed, other.blocks);
+        self.random.clone_from(&other.random);
+    }
+
+    /// The next random bytes: SHA-256 of the seed and a counter.
+    pub fn fill_random(&mut self, out: &mut [u8]) {
+        for byte in out {
+            if self.random.is_empty() {
+                let block = Sha256::new().chain_update(self.seed).chain_update(self.blocks.to_le_bytes());
+                self.blocks += 1;
+                self.random.extend_from_slice(&block.finalize());
+            }
+            *byte = self.random.pop().unwrap_or(0);
+        }
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired as u64 > self.limits.memory {
+            return Err(wasmtime::Error::new(Stop::Memory));
+        }
+        self.peak = self.peak.max(desired);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 100_000)
+    }
+}
