@@ -121,7 +121,7 @@ fn wrong_input_ends_with_code_2_and_says_what_would_be_right() {
         (vec!["generate", "--model", model, "--temperature=-1", "hello"], "--temperature"),
         (vec!["generate", "--model", model, "--temperature", "nan", "hello"], "0 or more"),
         (vec!["generate", "--model", model, "--stop", "", "hello"], "--stop"),
-        (vec!["eval", "--model", model, "--tasks", "x.jsonl", "--samples", "0"], "1 or more"),
+        (vec!["eval", "--model", model, "--tasks", "x.jsonl", "--samples", "0"], "1 to 16384"),
         (vec!["eval", "--model", model, "--tasks", "x.jsonl", "--max-fault-share", "2"], "0 to 1"),
         (vec!["generate", "--model", model, "--max-tokens", "5", &*"a".repeat(70)], "64"),
         (vec!["logprobs", "--model", model], "--text"),
