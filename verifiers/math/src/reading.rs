@@ -72,6 +72,10 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
             Err(Stop::Syntax) => Expr::Text(words::normal(&plain).into()),
         }
     };
+    // signs alone, such as a colon: nothing is left of them as text
+    if matches!(&expr, Expr::Text(words) if words.is_empty()) {
+        return Err(LimitError::Empty);
+    }
     Ok(Reading { expr, plain: plain.into(), text: inner.into() })
 }
 

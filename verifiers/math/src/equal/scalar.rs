@@ -80,6 +80,18 @@ fn contains_i(expr: &Expr) -> bool {
     expr.any(&|e| *e == Expr::Constant(Constant::I))
 }
 
+/// How two scalars are compared at points.
+#[derive(Clone, Copy)]
+struct Plan {
+    question: Question,
+    /// Whether `log` without a base is decimal.
+    log: bool,
+    points: u64,
+    domain: Domain,
+    /// Whether both are rational functions, equal modulo primes.
+    rational: bool,
+}
+
 impl Comparer<'_> {
     /// The value of a variable at a point.
     fn coordinate(&self, name: &str, point: u64, domain: Domain) -> RBig {
@@ -180,7 +192,8 @@ impl Comparer<'_> {
         let points = if constant { 1 } else { POINTS };
         if !imaginary {
             for domain in [Domain::Reals, Domain::Naturals] {
-                if let Some(finding) = self.real(gold, answer, question, log, points, domain, rational) {
+                let plan = Plan { question, log, points, domain, rational };
+                if let Some(finding) = self.real(gold, answer, plan) {
                     return finding;
                 }
                 if constant {
@@ -201,17 +214,8 @@ impl Comparer<'_> {
     }
 
     /// Comparison at real points; none where fewer than two have values.
-    #[allow(clippy::too_many_arguments)]
-    fn real(
-        &self,
-        gold: &Expr,
-        answer: &Expr,
-        question: Question,
-        log: bool,
-        points: u64,
-        domain: Domain,
-        rational: bool,
-    ) -> Option<Finding> {
+    fn real(&self, gold: &Expr, answer: &Expr, plan: Plan) -> Option<Finding> {
+        let Plan { question, log, points, domain, rational } = plan;
         let mut met: Vec<(u64, Ball<f64>, Ball<f64>)> = Vec::new();
         let mut unclear = Vec::new();
         for point in 0..points {

@@ -38,6 +38,28 @@ pub(crate) enum Sign {
     Positive,
 }
 
+/// The integer power of a number by squaring; a negative one is `one` over the positive.
+pub(super) fn by_squaring<T: Clone>(
+    number: &T,
+    exponent: i64,
+    one: T,
+    mul: impl Fn(&T, &T) -> Result<T, Stop>,
+    div: impl Fn(&T, &T) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let mut left = exponent.unsigned_abs();
+    let (mut base, mut product) = (number.clone(), one.clone());
+    while left > 0 {
+        if left & 1 == 1 {
+            product = mul(&product, &base)?;
+        }
+        left >>= 1;
+        if left > 0 {
+            base = mul(&base, &base)?;
+        }
+    }
+    if exponent < 0 { div(&one, &product) } else { Ok(product) }
+}
+
 impl<R: Real> Ball<R> {
     pub(crate) fn new(value: R, error: f64) -> Value<R> {
         let size = value.approx();
@@ -242,18 +264,7 @@ impl<R: Real> Ball<R> {
 
     /// The integer power by squaring.
     pub(crate) fn power(&self, exponent: i64) -> Value<R> {
-        let mut left = exponent.unsigned_abs();
-        let (mut base, mut product) = (self.clone(), Self::integer(1));
-        while left > 0 {
-            if left & 1 == 1 {
-                product = product.mul(&base)?;
-            }
-            left >>= 1;
-            if left > 0 {
-                base = base.mul(&base)?;
-            }
-        }
-        if exponent < 0 { Self::integer(1).div(&product) } else { Ok(product) }
+        by_squaring(self, exponent, Self::integer(1), Self::mul, Self::div)
     }
 
     /// Whether the two are certainly different.

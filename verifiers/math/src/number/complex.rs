@@ -1,6 +1,6 @@
 //! The complex value of a tree at a point, with principal branches.
 
-use super::ball::{Ball, Sign, Stop};
+use super::ball::{Ball, Sign, Stop, by_squaring};
 use super::evaluate::{At, atom, value as real_value};
 use super::real::Real;
 use crate::tree::{Constant, Expr, Function};
@@ -109,19 +109,7 @@ impl<R: Real> Complex<R> {
     }
 
     fn power(&self, exponent: i64) -> Value<R> {
-        let mut product = Self::integer(1);
-        let mut base = self.clone();
-        let mut left = exponent.unsigned_abs();
-        while left > 0 {
-            if left & 1 == 1 {
-                product = product.mul(&base)?;
-            }
-            left >>= 1;
-            if left > 0 {
-                base = base.mul(&base)?;
-            }
-        }
-        if exponent < 0 { Self::integer(1).div(&product) } else { Ok(product) }
+        by_squaring(self, exponent, Self::integer(1), Self::mul, Self::div)
     }
 
     /// Whether the two are certainly different.

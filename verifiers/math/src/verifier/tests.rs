@@ -70,9 +70,14 @@ fn hedging_never_passes() {
 
 #[test]
 fn a_completion_that_states_no_answer_is_unparseable() {
-    for text in
-        ["", "I think it is 5 or so, who knows", "<think>The answer is 5", r"\boxed{5", "The answer is "]
-    {
+    for text in [
+        "#### :",
+        "",
+        "I think it is 5 or so, who knows",
+        "<think>The answer is 5",
+        r"\boxed{5",
+        "The answer is ",
+    ] {
         assert_eq!(outcome("5", text), Outcome::Unparseable, "{text}");
     }
     let last =
