@@ -104,7 +104,7 @@ fn keys_that_do_not_belong_together_are_refused() {
     );
     assert_eq!(
         error(json!({ "kind": "generator" })),
-        "sources.s.generator: is missing; there are worked-math, facts, web"
+        "sources.s.generator: is missing; there are worked-math, facts, programs, web"
     );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty.jsonl");

@@ -190,7 +190,7 @@ fn keys_that_do_not_belong_together_are_refused() {
     let text = error(json!({}));
     assert_eq!(
         text,
-        "tasks.t: needs a `path` to a .jsonl or .parquet file, or a `generator` (math-tasks, facts)"
+        "tasks.t: needs a `path` to a .jsonl or .parquet file, or a `generator` (math-tasks, facts, programs)"
     );
     let text = error(json!({ "generator": "facts" }));
     assert_eq!(text, "tasks.t.count: is missing or 0; say how many problems the generator makes");
