@@ -7,7 +7,7 @@ use rlvr_model::tokenizer::Tokenizer;
 use rlvr_rollouts::{
     Finish, Request, RngKey, Rollout, RolloutError, Sampler, SamplingParams, Stats, StopRule,
 };
-use rlvr_verdict::compose::{Reward, RewardConfig};
+use rlvr_verdict::compose::{PartConfig, Reward, RewardConfig};
 use rlvr_verdict::{Completion, FaultCount, Job, Outcome, Problem, Verdict, Verifier, VerifierPool};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -52,6 +52,8 @@ pub struct Scored {
     pub verdict: Verdict,
     /// The composed reward; none when a verifier failed.
     pub reward: Option<Reward>,
+    /// The verifiers that failed on it, by the names that the reward and the problem have for them.
+    pub faulted: Vec<String>,
 }
 
 impl Scored {
@@ -69,6 +71,7 @@ impl Scored {
             step: step as i64,
             group: group as i64,
             problem_id: prompt.problem.id.clone(),
+            problem: prompt.problem.clone(),
             prompt_key,
             sample: self.rollout.sample as i32,
             attempt: self.rollout.attempt as i32,
@@ -92,6 +95,15 @@ impl Scored {
             sampled_s: self.rollout.sampled_s,
         }
     }
+}
+
+/// Samples on which each verifier failed, by name.
+pub fn faults_by_verifier<'a>(samples: impl IntoIterator<Item = &'a Scored>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for name in samples.into_iter().flat_map(|sample| &sample.faulted) {
+        *counts.entry(name.clone()).or_default() += 1;
+    }
+    counts
 }
 
 fn finish_name(finish: Finish) -> &'static str {
@@ -298,8 +310,13 @@ impl Scorer {
             .map(|(group, rollout, text, verdicts)| {
                 let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
                 let reward = self.reward.compose(&verdicts, rollout.ids.len());
+                let name = |part: &PartConfig| {
+                    part.verifier.clone().unwrap_or_else(|| prompts[group].problem.verifier.clone())
+                };
+                let failed = parts.iter().zip(&verdicts).filter(|(_, v)| v.outcome == Outcome::Fault);
+                let faulted = failed.map(|(part, _)| name(part)).collect();
                 let verdict = verdicts.into_iter().next().unwrap_or_else(|| Verdict::fault("no verdict"));
-                Scored { group, rollout, text, verdict, reward }
+                Scored { group, rollout, text, verdict, reward, faulted }
             })
             .collect();
         scored.sort_by_key(|s| (s.group, s.rollout.sample));

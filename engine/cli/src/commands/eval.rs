@@ -9,9 +9,9 @@ use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
 use rlvr_train::data::{TaskChecks, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
-use rlvr_train::run::{eval_scorer, verifiers};
+use rlvr_train::run::eval_scorer;
 use rlvr_train::scoring::PromptedProblem;
-use rlvr_verdict::Verifier;
+use rlvr_verdict::{Registry, Verifier};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ pub struct Args {
 const KEYS: u32 = 4000;
 
 /// Evaluates.
-pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
+pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<ExitCode> {
     let config =
         args.config.as_ref().map(|path| RunConfig::load(path, &args.sets).map_err(wrong)).transpose()?;
     let folder = match (&args.model, &config) {
@@ -86,9 +86,8 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let model = Model::load(&folder).map_err(wrong)?;
     let tokenizer = Arc::new(Tokenizer::load(&folder).map_err(wrong)?);
     tokenizer.check_fits(&model.config).map_err(wrong)?;
-    let registry = verifiers();
     let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
-        Some(config) => config.make_verifiers(&registry).map_err(wrong)?,
+        Some(config) => config.make_verifiers(registry).map_err(wrong)?,
         None => registry
             .names()
             .filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?)))

@@ -1,9 +1,11 @@
 //! The page of a made-up run that has everything in it: four stages, two task sets, hostile completions.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rlvr_train::ledger::{Ledger, Row, write_rows};
 use rlvr_train::timeline::Timeline;
+use rlvr_verdict::{Problem, Registry};
 use serde_json::{Value, json};
 
 use super::*;
@@ -94,6 +96,7 @@ fn row(stage: &str, step: i64, group: i64, sample: i32) -> Row {
         step,
         group,
         problem_id: format!("math-tasks/train/{}", 100 * step + group),
+        problem: Arc::new(Problem { answer: Some((group + 12).to_string()), ..Problem::default() }),
         prompt_key: 7,
         sample,
         attempt: 0,
@@ -170,7 +173,7 @@ fn made_up_run(folder: &Path) {
 fn page() -> String {
     let folder = tempfile::tempdir().unwrap();
     made_up_run(folder.path());
-    std::fs::read_to_string(write(folder.path()).unwrap()).unwrap()
+    std::fs::read_to_string(write(folder.path(), &Registry::new()).unwrap()).unwrap()
 }
 
 /// The JSON that the page's script reads.
@@ -260,14 +263,14 @@ fn a_run_that_has_only_begun_has_a_page_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
     std::fs::write(folder.path().join("metrics.jsonl"), "").unwrap();
-    let page = std::fs::read_to_string(write(folder.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(write(folder.path(), &Registry::new()).unwrap()).unwrap();
     assert!(page.contains("not finished") && page.contains("No stage has been evaluated yet."));
 }
 
 #[test]
 fn a_folder_that_is_no_runs_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let message = format!("{:#}", write(folder.path()).unwrap_err());
+    let message = format!("{:#}", write(folder.path(), &Registry::new()).unwrap_err());
     assert!(
         message.contains("config.toml: cannot be read; a run's folder is one that `rlvr run` wrote"),
         "{message}"

@@ -134,11 +134,11 @@ fn completion_tokens(config: &RunConfig, tasks: &str) -> usize {
 }
 
 impl Prepared {
-    /// Prepares everything that the config's stages use.
+    /// Prepares everything that the config's stages use, with the verifiers of the registry.
     ///
     /// # Errors
     /// The first thing that is wrong, or all wrong rows of a task set.
-    pub fn new(config: &RunConfig) -> Result<Self, PrepareError> {
+    pub fn new(config: &RunConfig, registry: &Registry) -> Result<Self, PrepareError> {
         let mut sources = BTreeMap::new();
         for (name, source) in &config.sources {
             sources.insert(name.clone(), Arc::new(Source::open(name, source, config.seed)?));
@@ -151,7 +151,7 @@ impl Prepared {
             model_config.pad_token_id = tokenizer.pad_id();
         }
         tokenizer.check_fits(&model_config)?;
-        let verifiers = config.make_verifiers(&verifiers())?;
+        let verifiers = config.make_verifiers(registry)?;
         let mut tasks = BTreeMap::new();
         for (name, set) in &config.tasks {
             let checks = TaskChecks {

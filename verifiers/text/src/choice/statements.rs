@@ -6,8 +6,9 @@
 //! agree; but an answer that is taken back in words (`wait`, `that is wrong`) gives way to the next. Whatever is offered beside
 //! the answer afterwards (`or maybe C`, `C is also possible`, a line that is `C`) makes it a hedge.
 
+use super::letter;
 use super::letters::{Mark, Reading, Texts, line_mark, mark_at, own, reading_at, separated, with_text};
-use crate::answer::tail;
+use crate::answer::{excerpt, tail};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -133,12 +134,40 @@ pub(super) fn read<'t>(text: &'t str, choices: &[String]) -> Stated<'t> {
     reader.decide(statements)
 }
 
+/// What each way of reading finds, in the order in which they are tried: the first that finds anything decides.
+pub(super) fn tried(text: &str, choices: &[String]) -> [(&'static str, Vec<String>); 3] {
+    let reader = Reader { text, texts: Texts::new(choices) };
+    let shown = |statements: Vec<Statement>| statements.iter().map(|one| reader.shown(one)).collect();
+    [
+        ("stated in words or in a box", shown(reader.answers())),
+        ("a line of its own", shown(reader.lines())),
+        ("set apart in the last line", shown(reader.mentions())),
+    ]
+}
+
 struct Reader<'t> {
     text: &'t str,
     texts: Texts,
 }
 
 impl<'t> Reader<'t> {
+    /// A statement for a person.
+    fn shown(&self, statement: &Statement) -> String {
+        let what = match statement.reading {
+            Some(Reading::One(choice)) => letter(choice).to_string(),
+            Some(Reading::Several([a, b])) => format!("both {} and {}", letter(a), letter(b)),
+            None => "a denial".to_owned(),
+        };
+        let weight = match statement.rank {
+            Rank::Final => "final",
+            Rank::Answer => "of the answer",
+            Rank::Alone => "alone",
+            Rank::Lead => "before an explanation",
+            Rank::Mention => "a mention",
+        };
+        format!("{what} in {} ({weight})", excerpt(&self.text[statement.at..statement.end.max(statement.at)]))
+    }
+
     /// Statements in so many words, and in boxes.
     fn answers(&self) -> Vec<Statement> {
         let mut found = Vec::new();

@@ -12,8 +12,8 @@ pub(super) struct Change {
     pub otherwise: &'static str,
     /// Whether it is tried on the cases too, and not on golds alone: cases may say things that it would change the meaning of.
     pub on_cases: bool,
-    /// The changed texts; `rival` is another problem's right answer.
-    pub of: fn(text: &str, rival: &str) -> Vec<String>,
+    /// The changed texts; `other` is an answer that is right where the text is wrong, or wrong where it is right.
+    pub of: fn(text: &str, other: &str) -> Vec<String>,
 }
 
 const AS_A_WHOLE: &str = "the verifier judges a text as a whole";
@@ -46,11 +46,11 @@ pub(super) const CHANGES: [Change; 4] = [
         holds_for: Judges::ignores_thinking,
         otherwise: "the thinking is part of what the verifier judges",
         on_cases: true,
-        of: |text, rival| {
+        of: |text, other| {
             if text.contains("think>") {
                 return Vec::new();
             }
-            let thoughts = ["Let me see.", rival].map(|t| format!("<think>\n{t}\n</think>\n\n{text}"));
+            let thoughts = ["Let me see.", other].map(|t| format!("<think>\n{t}\n</think>\n\n{text}"));
             thoughts.into()
         },
     },
@@ -64,10 +64,10 @@ pub(super) const CHANGES: [Change; 4] = [
 ];
 
 /// The changed completions. A text that was cut off is not changed: what follows its end tells where that is.
-pub(super) fn changed(change: &Change, completion: &Completion, rival: &str) -> Vec<Completion> {
+pub(super) fn changed(change: &Change, completion: &Completion, other: &str) -> Vec<Completion> {
     if completion.truncated || completion.text.trim().is_empty() {
         return Vec::new();
     }
-    let texts = (change.of)(&completion.text, rival);
+    let texts = (change.of)(&completion.text, other);
     texts.into_iter().map(|text| Completion { text, ..completion.clone() }).collect()
 }

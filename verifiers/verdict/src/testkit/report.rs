@@ -93,6 +93,8 @@ pub struct Finding {
 
 /// Findings of a check that are kept; the others are counted.
 const KEPT: usize = 10;
+/// Findings of a check that are printed.
+const PRINTED: usize = 3;
 /// Characters of a completion in a report.
 const SHOWN: usize = 160;
 
@@ -198,10 +200,10 @@ impl fmt::Display for Report {
                 (_, "") => writeln!(f, ": {} verdicts", check.tried)?,
                 (_, note) => writeln!(f, ": {note}")?,
             }
-            for finding in &check.findings {
+            for finding in check.findings.iter().take(PRINTED) {
                 f.write_str(&found(finding))?;
             }
-            let more = check.failed.saturating_sub(check.findings.len() as u64);
+            let more = check.failed.saturating_sub(PRINTED as u64);
             if more > 0 {
                 writeln!(f, "         ... and {more} more")?;
             }

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Rivals that an attack is made with.
 const RIVALS: usize = 3;
 
+/// A thought where no answer is known to think of.
+const DOUBT: &str = "Perhaps not.";
+
 impl Run<'_> {
     /// The attack corpora, on a few problems.
     pub(super) fn attacks(&mut self, golds: &[Gold]) {
@@ -126,24 +129,26 @@ impl Run<'_> {
         }
     }
 
-    /// What changes are tried on, each with another problem's right answer: golds of the attacked problems as answers to them
+    /// What changes are tried on, each with an answer that is right where it is wrong, or wrong where it is right: golds of the attacked problems as answers to them
     /// and to one another, and cases.
     fn changeable(&self, golds: &[Gold], on_cases: bool) -> Vec<(Item, String)> {
         let mut items = Vec::new();
         for problem in self.attacked() {
             let (gold, rivals) = self.beside(&problem, golds);
-            let wrong =
-                rivals.first().map_or_else(|| "Perhaps not.".to_owned(), |r| r.completion.text.clone());
-            for answer in gold.into_iter().chain(rivals) {
+            let right = gold.map(|gold| gold.completion.text.as_str());
+            let wrong = rivals.first().map(|rival| rival.completion.text.as_str());
+            let with = gold.map(|gold| (gold, wrong)).into_iter().chain(rivals.iter().map(|r| (*r, right)));
+            for (answer, other) in with {
                 let first = self.judge(&problem, &answer.completion);
                 let of = format!("gold of {} as an answer to {}", answer.problem.id, problem.id);
                 let (problem, completion) = (problem.clone(), answer.completion.clone());
-                items.push((Item { of, problem, completion, first, case: false }, wrong.clone()));
+                let other = other.unwrap_or(DOUBT).to_owned();
+                items.push((Item { of, problem, completion, first, case: false }, other));
             }
         }
         if on_cases {
             let cases = self.judged.iter().filter(|item| item.case && item.first.outcome != Outcome::Fault);
-            items.extend(cases.map(|item| (item.clone(), "Perhaps not.".to_owned())));
+            items.extend(cases.map(|item| (item.clone(), DOUBT.to_owned())));
         }
         items
     }
