@@ -49,7 +49,7 @@ impl Verifier for Choice {
     }
 
     fn version(&self) -> &str {
-        "1"
+        "2"
     }
 
     fn check(&self, problem: &Problem) -> Result<(), ProblemError> {

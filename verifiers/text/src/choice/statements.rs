@@ -113,6 +113,12 @@ static ALSO: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:also|equally|just as|another|possible|plausible)\b"
     ))
 });
+/// What joins two statements to one that has not chosen.
+static JOINED: LazyLock<Regex> = LazyLock::new(|| {
+    own(
+        r"(?i)^[\s,;.]*(?:or|maybe|perhaps|possibly|alternatively)\b(?:[\s,]+(?:or|maybe|perhaps|possibly|else|also|the|my|that))*[\s,]*$",
+    )
+});
 static OR: LazyLock<Regex> = LazyLock::new(|| own(r"(?i)\b(?:or|and)\b"));
 
 /// Words that may begin an explanation after `B.`, where names such as `B. Franklin` may stand too.
@@ -274,18 +280,19 @@ impl<'t> Reader<'t> {
             None => return Stated::Denied { from },
         };
         for earlier in before.iter().rev() {
-            let other = match earlier.reading {
-                Some(Reading::One(other)) if other != choice => other,
-                // narrowing down two choices is no hedge in words, but it is in a list of lines
-                Some(Reading::Several([a, b])) if last.rank < Rank::Answer => {
-                    if a == choice {
-                        b
-                    } else {
-                        a
+            let other =
+                match earlier.reading {
+                    Some(Reading::One(other)) if other != choice => other,
+                    // narrowing down two choices is no hedge in words, but it is in a list of lines, and where the second one is
+                    // only joined: `the answer is A or the answer is B`
+                    Some(Reading::Several([a, b]))
+                        if last.rank < Rank::Answer
+                            || JOINED.is_match(&self.text[earlier.end.min(last.at)..last.at]) =>
+                    {
+                        if a == choice { b } else { a }
                     }
-                }
-                _ => continue,
-            };
+                    _ => continue,
+                };
             let between = &self.text[earlier.end.min(last.at)..last.at];
             if last.rank < Rank::Answer || !RETRACTION.is_match(between) {
                 return Stated::Several { choices: [other, choice], from };

@@ -25,10 +25,14 @@ pub type Skipped = (&'static str, &'static str);
 /// Bytes of the long texts.
 const LONG: usize = 1 << 20;
 
+/// Bytes of an answer that is offered beside another one at most.
+const HEDGED: usize = 120;
+
 const NO_GOLD: &str =
     "no completion is known that passes: give the verifier a `gold`, or the suite a passing case";
 const NO_RIVAL: &str =
     "no other problem's gold fails this problem: give the suite problems with other answers";
+const LONG_GOLDS: &str = "the right completions are longer than a hedge would be: give a short `gold`, such as \"The answer is {answer}.\"";
 const NO_RIGHT_ANSWER: &str = "a verifier of forms has no right answer";
 
 /// The attacks on a verifier that judges `judges`, and those that have no meaning there or lack their material.
@@ -162,7 +166,8 @@ fn long_texts() -> Vec<Attack> {
         "<think>",
         " or ",
     ];
-    let nested = ["(", "{", "[", "\\boxed{", "\\frac{", "<answer>", "((((1+", "{\"a\":", "```\n", "\"", "2^"];
+    let nested =
+        ["(", "{", "[", "\\boxed{", "\\frac{", "<answer>", "((((1+", "{\"key\":", "```\n", "\"", "2^"];
     let huge = huge.map(|unit| Attack::no_pass("huge", repeated(unit, LONG)));
     let nested = nested.map(|unit| Attack::no_pass("nesting", repeated(unit, LONG / 8)));
     huge.into_iter().chain(nested).collect()
@@ -209,9 +214,14 @@ fn with_rivals(judges: Judges, material: &Material<'_>, all: &mut Vec<Attack>, s
         skipped.extend(["hedge", "enumeration"].map(|name| (name, why)));
         return;
     };
+    let short = |text: &&str| text.trim().len() <= HEDGED && !text.trim().contains('\n');
+    let rivals: Vec<&str> = rivals.iter().copied().filter(|rival| short(rival)).collect();
+    if !short(gold) || rivals.is_empty() {
+        skipped.push(("hedge", LONG_GOLDS));
+    }
     let bare = |text: &str| text.trim().trim_end_matches('.').to_owned();
     let gold = bare(gold);
-    for rival in rivals.iter().map(|rival| bare(rival)) {
+    for rival in rivals.iter().filter(|_| short(&gold.as_str())).map(|rival| bare(rival)) {
         for text in [
             format!("{gold} or {rival}"),
             format!("{rival} or {gold}"),
@@ -223,12 +233,12 @@ fn with_rivals(judges: Judges, material: &Material<'_>, all: &mut Vec<Attack>, s
             all.push(Attack::no_pass("hedge", text));
         }
     }
-    let answer = problem.answer.as_deref().map(str::trim).filter(|answer| answer.len() <= 200);
+    let answer = problem.answer.as_deref().map(str::trim).filter(short);
     let (Some(answer), false) = (answer, rival_answers.is_empty()) else {
         skipped.push(("enumeration", "the problems have no short `answer` to list"));
         return;
     };
-    let others = rival_answers.iter().filter(|other| **other != answer).copied();
+    let others = rival_answers.iter().filter(|other| **other != answer).filter(|other| short(other)).copied();
     let mut list: Vec<&str> = others.collect();
     if list.is_empty() {
         skipped.push(("enumeration", NO_RIVAL));
