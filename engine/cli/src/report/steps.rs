@@ -1,9 +1,10 @@
 //! How a sample's verdict came about: the steps of its verifiers, made again from the problem that the ledger holds.
 
-use rlvr_train::config::RunConfig;
 use rlvr_train::ledger::Row;
 use rlvr_verdict::compose::RewardConfig;
 use rlvr_verdict::{Completion, Outcome, Registry, Step, Verifier, explain_guarded};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +15,32 @@ pub struct Explainer {
     reward: RewardConfig,
 }
 
+/// What of a run's config says how it judged. The rest may name files that are not there any more.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Judging {
+    verifiers: BTreeMap<String, Table>,
+    reward: RewardConfig,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    kind: String,
+    #[serde(flatten)]
+    settings: Map<String, Value>,
+}
+
 impl Explainer {
-    /// The verifiers of the run in this folder. Where its config cannot be understood, or names verifiers that the registry does
-    /// not have, nothing is explained.
+    /// The verifiers of the run in this folder. What a verifier said that the registry does not have is not explained.
     pub fn new(folder: &Path, registry: &Registry) -> Self {
-        let config = RunConfig::load(&folder.join("config.toml"), &[]).ok();
-        let verifiers = config.as_ref().and_then(|config| config.make_verifiers(registry).ok());
-        let reward = config.and_then(|config| config.reward).unwrap_or_default();
-        Explainer { verifiers: verifiers.unwrap_or_default(), reward }
+        let text = std::fs::read_to_string(folder.join("config.toml")).unwrap_or_default();
+        let Judging { verifiers: tables, reward } = toml::from_str(&text).unwrap_or_default();
+        let bare = registry.names().map(|name| (name.to_owned(), registry.make(name, &Value::Null)));
+        let tables = tables.into_iter();
+        let with_settings = tables
+            .map(|(name, Table { kind, settings })| (name, registry.make(&kind, &Value::Object(settings))));
+        let made = bare.chain(with_settings).filter_map(|(name, made)| Some((name, made.ok()?)));
+        Explainer { verifiers: made.collect(), reward }
     }
 
     /// The steps to a sample's verdict; those of each part of the reward where a sample of training has several.

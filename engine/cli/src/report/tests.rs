@@ -276,3 +276,33 @@ fn a_folder_that_is_no_runs_is_refused() {
         "{message}"
     );
 }
+
+#[test]
+fn faults_are_counted_by_verifier_and_verdicts_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let judging = "[verifiers.lenient]\nkind = \"exact\"\ncase = \"ignore\"\n\n\
+        [[reward.parts]]\nname = \"right\"\n\n[[reward.parts]]\nname = \"nearly\"\nverifier = \"lenient\"\n\n";
+    let stages = CONFIG.find("[[stage]]").unwrap();
+    let config = format!("{}{judging}{}", &CONFIG[..stages], &CONFIG[stages..]);
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let mut line = rl("mid+rl", 1, 0.5);
+    line["faults"] = json!(3);
+    line["faults/exact"] = json!(2);
+    line["faults/lint"] = json!(1);
+    std::fs::write(folder.path().join("metrics.jsonl"), format!("{line}\n")).unwrap();
+    let ledger = Ledger::open(folder.path(), &Timeline::new(&["mid+rl"], None).unwrap()).unwrap();
+    let problem = Problem { verifier: "exact".into(), answer: Some("Paris".into()), ..Problem::default() };
+    let sample = Row { problem: Arc::new(problem), verifier: "exact".into(), ..row("mid+rl", 1, 0, 3) };
+    ledger.write("mid+rl", 1, &[sample]).unwrap();
+    let page = write(folder.path(), &rlvr_train::run::verifiers()).unwrap();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Faults by verifier"), "{page}");
+    for (verifier, count) in [("exact", 2), ("lint", 1)] {
+        assert!(
+            page.contains(&format!("<tr><td>{verifier}</td>")) && page.contains(&format!("<td>{count}</td>"))
+        );
+    }
+    let steps = &samples(&page)[0]["steps"];
+    assert_eq!(steps[0], json!({"name": "right: gold, in normal form", "found": "\"Paris\""}), "{steps}");
+    assert_eq!(steps[3], json!({"name": "nearly: gold, in normal form", "found": "\"paris\""}), "{steps}");
+}
