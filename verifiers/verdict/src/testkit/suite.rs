@@ -337,7 +337,7 @@ impl Reader {
     fn rows(
         &mut self,
         path: &Path,
-        take: fn(&mut Reader, Map<String, Value>, Place) -> Result<(), SuiteError>,
+        take: impl Fn(&mut Reader, Map<String, Value>, Place) -> Result<(), SuiteError>,
     ) -> Result<(), SuiteError> {
         let text = fs::read_to_string(path).map_err(|error| {
             let problem = format!("{error}; {} names it", self.suite.file.display());

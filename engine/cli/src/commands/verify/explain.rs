@@ -51,7 +51,9 @@ pub fn execute(path: &Path, rows: &mut Rows<'_>, ids: &[String], as_json: bool) 
             say(format!("  gold      {}", one_line(gold)))?;
         }
         say(format!("  reason    {}", verdict.reason))?;
-        if let Some(answer) = &verdict.answer {
+        if let Some(answer) =
+            verdict.answer.as_ref().filter(|_| steps.iter().all(|step| step.name != "answer"))
+        {
             say(format!("  answer    {}", one_line(answer)))?;
         }
         for step in &steps {
