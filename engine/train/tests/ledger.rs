@@ -143,7 +143,7 @@ fn a_file_that_is_no_ledgers_is_an_error_that_names_it() {
         writer.close().unwrap();
         read(&path).unwrap_err().to_string()
     };
-    let integers = || std::sync::Arc::new(arrow::array::Int64Array::from(vec![1]));
+    let integers = || Arc::new(arrow::array::Int64Array::from(vec![1]));
     let error = other("stage", integers());
     assert!(error.contains("column `stage`: it cannot be of type Int64"), "{error}");
     let error = other("question", integers());
