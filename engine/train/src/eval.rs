@@ -4,7 +4,9 @@ use crate::config::Eval;
 use crate::interval::Estimate;
 use crate::metrics::{Kind, Record};
 use crate::passk::{Problem, Sample, Summary, summarise, summarise_by_tag};
-use crate::scoring::{Draw, PromptedProblem, Scored, Scorer, ScoringError, sampling_params};
+use crate::scoring::{
+    Draw, PromptedProblem, Scored, Scorer, ScoringError, faults_by_verifier, sampling_params,
+};
 use rlvr_model::Model;
 use rlvr_rollouts::{Finish, RngKey, SamplingParams};
 use rlvr_verdict::Outcome;
@@ -135,6 +137,9 @@ impl EvalResult {
         }
         record = record.number("length/mean", self.length).number("truncated", self.truncated);
         record = record.count("faults", self.faults as u64);
+        for (name, count) in faults_by_verifier(&self.scored) {
+            record = record.count(&format!("faults/{name}"), count);
+        }
         for (tag, summary) in &self.tags {
             record = record.count(&format!("tag/{tag}/n"), summary.n as u64);
             for (k, estimate) in &summary.pass {

@@ -20,6 +20,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use rlvr_verdict::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -76,6 +77,8 @@ pub struct Row {
     pub group: i64,
     /// The problem's `id` in its task set.
     pub problem_id: String,
+    /// The problem as its verifier got it; in the file a JSON object. With it the verdict can be made again from the ledger alone.
+    pub problem: Arc<Problem>,
     /// The key of the prompt's random numbers.
     pub prompt_key: u64,
     /// The index of the sample in its group.
@@ -245,11 +248,17 @@ fn to_batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         let named = row.verdicts.iter().map(|(name, verdict)| (name.clone(), json!(verdict)));
         Value::Object(named.collect()).to_string()
     });
+    let problems: Vec<String> = rows
+        .iter()
+        .map(|row| serde_json::to_string(&*row.problem))
+        .collect::<Result<_, _>>()
+        .map_err(|error| ArrowError::JsonError(error.to_string()))?;
     RecordBatch::try_from_iter_with_nullable([
         ("stage", text(|row| &row.stage), false),
         ("step", numbers::<Int64Array, _>(rows, |row| row.step), false),
         ("group", numbers::<Int64Array, _>(rows, |row| row.group), false),
         ("problem_id", text(|row| &row.problem_id), false),
+        ("problem", Arc::new(StringArray::from_iter_values(problems)), false),
         ("prompt_key", numbers::<UInt64Array, _>(rows, |row| row.prompt_key), false),
         ("sample", numbers::<Int32Array, _>(rows, |row| row.sample), false),
         ("attempt", numbers::<Int32Array, _>(rows, |row| row.attempt), false),
@@ -319,6 +328,7 @@ fn from_batch(path: &Path, batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(
     let integers = |name| columns.get::<Int64Array>(name);
     let seconds = |name| columns.get::<Float64Array>(name);
     let (stage, step, group) = (texts("stage")?, integers("step")?, integers("group")?);
+    let problems = texts("problem")?;
     let (problem_id, prompt_key) = (texts("problem_id")?, columns.get::<UInt64Array>("prompt_key")?);
     let (sample, attempt) = (columns.get::<Int32Array>("sample")?, columns.get::<Int32Array>("attempt")?);
     let (prompt, completion) = (texts("prompt")?, texts("completion")?);
@@ -332,12 +342,21 @@ fn from_batch(path: &Path, batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(
     let verdicts = texts("verdicts")?;
     let (used, fuel) = (columns.get::<BooleanArray>("used")?, columns.get::<UInt64Array>("fuel")?);
     let (wall_s, sampled_s) = (seconds("wall_s")?, seconds("sampled_s")?);
+    // the samples of a group share their problem
+    let mut last: Option<(&str, Arc<Problem>)> = None;
     for i in 0..batch.num_rows() {
+        let text = problems.value(i);
+        let problem = match last {
+            Some((known, problem)) if known == text => problem,
+            _ => serde_json::from_str(text).map_err(|error| columns.wrong("problem", error.to_string()))?,
+        };
+        last = Some((text, problem.clone()));
         rows.push(Row {
             stage: stage.value(i).to_string(),
             step: step.value(i),
             group: group.value(i),
             problem_id: problem_id.value(i).to_string(),
+            problem,
             prompt_key: prompt_key.value(i),
             sample: sample.value(i),
             attempt: attempt.value(i),

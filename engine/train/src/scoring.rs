@@ -56,6 +56,8 @@ pub struct Scored {
     pub verdicts: Vec<(String, ledger::PartVerdict)>,
     /// The composed reward; none when a verifier failed.
     pub reward: Option<Reward>,
+    /// The verifiers that failed on it, by the names that the reward and the problem have for them.
+    pub faulted: Vec<String>,
 }
 
 impl Scored {
@@ -73,6 +75,7 @@ impl Scored {
             step: step as i64,
             group: group as i64,
             problem_id: prompt.problem.id.clone(),
+            problem: prompt.problem.clone(),
             prompt_key,
             sample: self.rollout.sample as i32,
             attempt: self.rollout.attempt as i32,
@@ -106,6 +109,15 @@ fn part_verdict(verifier: &str, verdict: &Verdict) -> ledger::PartVerdict {
         score: verdict.score,
         reason: verdict.reason.clone(),
     }
+}
+
+/// Samples on which each verifier failed, by name.
+pub fn faults_by_verifier<'a>(samples: impl IntoIterator<Item = &'a Scored>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for name in samples.into_iter().flat_map(|sample| &sample.faulted) {
+        *counts.entry(name.clone()).or_default() += 1;
+    }
+    counts
 }
 
 fn finish_name(finish: Finish) -> &'static str {
@@ -322,7 +334,10 @@ impl Scorer {
                     .enumerate()
                     .map(|(i, v)| (parts[i].name.clone(), part_verdict(name(i), v)));
                 let (verdicts, verifier) = (verdicts.collect(), name(own).clone());
-                Scored { group, rollout, text, verdict: all.swap_remove(own), verifier, verdicts, reward }
+                let failed = (0..all.len()).filter(|part| all[*part].outcome == Outcome::Fault);
+                let faulted = failed.map(|part| name(part).clone()).collect();
+                let verdict = all.swap_remove(own);
+                Scored { group, rollout, text, verdict, verifier, verdicts, reward, faulted }
             })
             .collect();
         scored.sort_by_key(|s| (s.group, s.rollout.sample));

@@ -2,9 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use rlvr_train::ledger::{Ledger, LedgerError, PartVerdict, Row, files, read};
 use rlvr_train::timeline::{Mark, Timeline};
+use rlvr_verdict::Problem;
+
+fn problem(sample: i32) -> Arc<Problem> {
+    let extra = serde_json::json!({"level": sample, "nested": {"a": [1, null]}}).as_object().unwrap().clone();
+    Arc::new(Problem { id: format!("sums/{sample}"), answer: Some("4".into()), extra, ..Problem::default() })
+}
 
 fn row(step: i64, sample: i32) -> Row {
     let scored = sample % 3 != 2;
@@ -13,6 +20,7 @@ fn row(step: i64, sample: i32) -> Row {
         step,
         group: i64::from(sample / 2),
         problem_id: format!("sums/{sample}"),
+        problem: problem(sample),
         prompt_key: u64::MAX - sample as u64,
         sample,
         attempt: sample / 5,
@@ -144,7 +152,7 @@ fn a_file_that_is_no_ledgers_is_an_error_that_names_it() {
         writer.close().unwrap();
         read(&path).unwrap_err().to_string()
     };
-    let integers = || std::sync::Arc::new(arrow::array::Int64Array::from(vec![1]));
+    let integers = || Arc::new(arrow::array::Int64Array::from(vec![1]));
     let error = other("stage", integers());
     assert!(error.contains("column `stage`: it cannot be of type Int64"), "{error}");
     let error = other("question", integers());

@@ -5,7 +5,7 @@ use crate::modules::missing_module;
 use crate::sandbox::{Limits, Sandbox};
 use crate::task::{Credit, Task};
 use crate::workers::Workers;
-use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Verdict, Verifier};
 use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 
@@ -100,6 +100,14 @@ impl Verifier for PythonVerifier {
                 "leave the row out",
             )),
         }
+    }
+
+    fn judges(&self) -> Judges {
+        Judges::Program
+    }
+
+    fn gold(&self, _problem: &Problem) -> Option<Completion> {
+        None
     }
 
     fn verify(&self, problem: &Problem, completion: &Completion) -> Verdict {

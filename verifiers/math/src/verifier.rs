@@ -4,7 +4,7 @@ use crate::config::{MathConfig, NoRules, Settings};
 use crate::extract::{self, Extracted, Rule, all_boxes, answer_part, first_number, within_sentence};
 use crate::tree::Expr;
 use crate::{Finding, LimitError, Policies, Reading, compare, read};
-use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Verdict, Verifier};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -311,6 +311,17 @@ impl Verifier for MathVerifier {
 
     fn check(&self, problem: &Problem) -> Result<(), ProblemError> {
         self.gold(problem).map(|_| ())
+    }
+
+    fn judges(&self) -> Judges {
+        Judges::Statement
+    }
+
+    fn gold(&self, problem: &Problem) -> Option<Completion> {
+        problem
+            .answer
+            .as_deref()
+            .map(|answer| Completion::new(format!("The final answer is $\\boxed{{{answer}}}$.")))
     }
 
     fn verify(&self, problem: &Problem, completion: &Completion) -> Verdict {

@@ -1,7 +1,7 @@
 //! Passes answers that are the problem's answer, character for character up to what the configuration forgives.
 
 use crate::answer::{answer, excerpt, scannable};
-use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Attack, Completion, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of [`Exact`]: what is forgiven, in the completion and in the problem's answer alike.
@@ -126,6 +126,34 @@ impl Verifier for Exact {
             let reason = format!("read {}, but the answer is {}", excerpt(answer), excerpt(gold));
             Verdict::fail(reason).with_answer(read)
         }
+    }
+    fn judges(&self) -> Judges {
+        Judges::Answer
+    }
+
+    fn attacks(&self, problem: &Problem) -> Vec<Attack> {
+        let Some(gold) = &problem.answer else { return Vec::new() };
+        let wrong = |text: String| Attack::no_pass("beside-the-answer", text);
+        vec![
+            wrong(format!("{gold} {gold}")),
+            wrong(format!("{gold}, that is it")),
+            wrong(format!("not {gold}")),
+            wrong(format!("<answer>{gold}</answer>")),
+            wrong(format!("{gold}\0x")),
+        ]
+    }
+
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        let gold = problem.answer.as_deref().unwrap_or_default();
+        let gold = Step::note("gold, in normal form", excerpt(&self.normalised(gold)));
+        let read = match answer(completion).and_then(scannable) {
+            Ok(text) => {
+                let read = excerpt(&self.normalised(text));
+                vec![Step::rule("answer part", true, excerpt(text)), Step::note("in normal form", read)]
+            }
+            Err(verdict) => vec![Step::rule("answer part", false, verdict.reason)],
+        };
+        [vec![gold], read].concat()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ConfigError;
 use crate::answer::{excerpt, scannable};
 use crate::pattern::compiled;
 use regex::Regex;
-use rlvr_verdict::{Completion, Outcome, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Completion, Judges, Outcome, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 
 /// Matches that a rule of [`FormatConfig::counts`] can ask for at most. Each costs a search of the text.
@@ -246,6 +246,22 @@ impl Verifier for Format {
             verdict = verdict.with_part(name, if held.is_ok() { 1.0 } else { 0.0 });
         }
         verdict
+    }
+    fn judges(&self) -> Judges {
+        Judges::Form
+    }
+
+    fn explain(&self, _: &Problem, completion: &Completion) -> Vec<Step> {
+        let text = match scannable(&completion.text) {
+            Ok(text) => text,
+            Err(verdict) => return vec![Step::rule("length", false, verdict.reason)],
+        };
+        let step = |(name, held): (String, Result<(), String>)| {
+            let score = if held.is_ok() { 1.0 } else { 0.0 };
+            let (held, found) = (held.is_ok(), held.err().unwrap_or_else(|| "holds".to_owned()));
+            Step { score: Some(score), ..Step::rule(name, held, found) }
+        };
+        self.rules(text).into_iter().map(step).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scores the length of a completion, in tokens or characters.
 
 use crate::ConfigError;
-use rlvr_verdict::{Completion, Outcome, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Completion, Judges, Outcome, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of [`Length`]. At least one of `min` and `max` is given.
@@ -109,6 +109,26 @@ impl Verifier for Length {
             .filter_map(|(name, bound)| bound.map(|b| format!("{name} {b}")))
             .collect();
         Verdict::scored(outcome, score, format!("{length} {unit} for {}", bounds.join(", ")))
+    }
+    fn judges(&self) -> Judges {
+        Judges::Form
+    }
+
+    fn explain(&self, _: &Problem, completion: &Completion) -> Vec<Step> {
+        let LengthConfig { unit, min, target, max } = self.config;
+        let chars = completion.text.chars().count();
+        let length = if unit == Unit::Chars { chars } else { completion.tokens };
+        let mut steps = vec![
+            Step::note("characters", chars.to_string()),
+            Step::note(
+                "tokens",
+                if completion.tokens == 0 { "not counted".into() } else { completion.tokens.to_string() },
+            ),
+        ];
+        steps.extend(min.map(|min| Step::rule("min", length >= min, min.to_string())));
+        steps.extend(target.map(|target| Step::rule("target", length <= target, target.to_string())));
+        steps.extend(max.map(|max| Step::rule("max", length <= max, max.to_string())));
+        steps
     }
 }
 

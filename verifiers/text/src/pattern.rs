@@ -6,7 +6,7 @@
 use crate::ConfigError;
 use crate::answer::{answer, excerpt, scannable};
 use regex::{Regex, RegexBuilder};
-use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 
 /// Bytes that a pattern may compile to.
@@ -131,6 +131,46 @@ impl Verifier for Pattern {
                 Verdict::fail(format!("the pattern matches nowhere in {}", excerpt(answer)))
             }
         }
+    }
+    fn judges(&self) -> Judges {
+        Judges::Answer
+    }
+
+    /// None: the answer is a pattern, and no text that it matches.
+    fn gold(&self, _: &Problem) -> Option<Completion> {
+        None
+    }
+
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        let own = problem.answer.as_deref().unwrap_or_default();
+        let pattern = self.pattern.as_ref().map_or(own, |pattern| pattern.as_str());
+        let text = answer(completion).and_then(scannable);
+        let part = match &text {
+            Ok(text) => Step::rule("answer part", true, excerpt(text)),
+            Err(verdict) => Step::rule("answer part", false, verdict.reason.clone()),
+        };
+        let found = |mode| {
+            let regex = if self.pattern.is_some() && mode == self.mode {
+                self.pattern.clone()
+            } else {
+                judged(pattern, mode).ok()
+            };
+            regex
+                .zip(text.as_ref().ok())
+                .and_then(|(regex, text)| regex.find(text).map(|found| excerpt(found.as_str())))
+        };
+        let tried = |name: &str, mode| {
+            let found = found(mode);
+            Step::rule(name, found.is_some(), found.unwrap_or_else(|| "no match".to_owned()))
+        };
+        let whole =
+            if self.mode == Mode::Full { vec![tried("matches the whole", Mode::Full)] } else { Vec::new() };
+        [
+            vec![Step::note("pattern", excerpt(pattern)), part],
+            whole,
+            vec![tried("matches some part", Mode::Search)],
+        ]
+        .concat()
     }
 }
 

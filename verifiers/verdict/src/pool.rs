@@ -1,16 +1,20 @@
 //! Verification over threads: verdicts stream out as they are made, while more completions come in.
 //!
-//! A fault is retried once. A native verifier that hangs cannot be stopped: it is named, its thread is abandoned, and the
-//! others go on. Verdicts do not depend on the number of workers or the order of completion.
+//! A fault is retried once. A native verifier that hangs cannot be stopped: it is named, its thread is abandoned, another takes
+//! its place, and the others go on. Verdicts do not depend on the number of workers or the order of completion.
+//!
+//! A job costs one push and one pop of a queue: the workers are threads that stay, and what watches for hangs looks at all of
+//! them a few times in the time that counts as one, in place of a timer for each job.
 
 use crate::verifier::verify_guarded;
 use crate::{Completion, Outcome, Problem, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::mpsc;
 
 /// A completion to judge.
 pub struct Job {
@@ -36,9 +40,7 @@ pub struct FaultCount {
 /// Worker threads for verifiers.
 pub struct VerifierPool {
     runtime: Option<Runtime>,
-    workers: Arc<Semaphore>,
-    hang: Duration,
-    counts: Arc<Mutex<BTreeMap<String, FaultCount>>>,
+    shared: Arc<Shared>,
 }
 
 /// One round of verification: submit jobs, receive verdicts.
@@ -49,12 +51,49 @@ pub struct Round<'a, K> {
     waiting: usize,
 }
 
+/// Threads that may be abandoned before the pool gives up.
+const ABANDONED: usize = 512;
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Told when a task comes in or the pool is dropped.
+    ready: Condvar,
+    slots: Mutex<Vec<Arc<Slot>>>,
+    hang: Duration,
+    counts: Mutex<BTreeMap<String, FaultCount>>,
+    abandoned: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    /// Workers that wait for a task.
+    idle: usize,
+    /// Whether no worker is left to take one.
+    dead: bool,
+    closed: bool,
+}
+
+struct Task {
+    job: Job,
+    deliver: Box<dyn FnOnce(Verdict) + Send>,
+}
+
+/// What a worker is doing: a task, and since when. Whoever takes the task out delivers its verdict: the worker, or the watch when
+/// the worker hangs.
+#[derive(Default)]
+struct Slot(Mutex<Option<(Task, Instant)>>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl VerifierPool {
     /// The time after which a verifier counts as hanging, unless set otherwise.
     pub const HANG: Duration = Duration::from_secs(60);
 
     /// A pool of `workers` threads; 0 for as many as there are cores. A verifier that takes longer than `hang` for one
-    /// completion is abandoned.
+    /// completion is abandoned, at the latest an eighth of that time later.
     ///
     /// # Errors
     /// When the system gives no threads.
@@ -63,12 +102,25 @@ impl VerifierPool {
         let workers = if workers == 0 { cores() } else { workers };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .max_blocking_threads(workers + 512)
+            .max_blocking_threads(workers + ABANDONED)
             .thread_name("verifier")
             .enable_time()
             .build()?;
-        let workers = Arc::new(Semaphore::new(workers));
-        Ok(VerifierPool { runtime: Some(runtime), workers, hang, counts: Arc::default() })
+        let slots: Vec<Arc<Slot>> = (0..workers).map(|_| Arc::default()).collect();
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            ready: Condvar::new(),
+            slots: Mutex::new(slots.clone()),
+            hang,
+            counts: Mutex::default(),
+            abandoned: AtomicUsize::new(0),
+        });
+        for slot in slots {
+            let shared = shared.clone();
+            runtime.spawn_blocking(move || work(&shared, &slot));
+        }
+        runtime.spawn(watch(shared.clone(), runtime.handle().clone()));
+        Ok(VerifierPool { runtime: Some(runtime), shared })
     }
 
     /// Starts a round whose verdicts come back with keys of type `K`.
@@ -79,12 +131,17 @@ impl VerifierPool {
 
     /// Counts by verifier since the pool was made.
     pub fn counts(&self) -> BTreeMap<String, FaultCount> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.shared.counts).clone()
+    }
+
+    /// Threads that were left to a verifier that hangs.
+    pub fn abandoned(&self) -> usize {
+        self.shared.abandoned.load(Ordering::Relaxed)
     }
 
     /// Goes on with counts of an earlier pool.
     pub fn restore_counts(&self, counts: BTreeMap<String, FaultCount>) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        *lock(&self.shared.counts) = counts;
     }
 
     /// The verifier with the largest share of faults above `share` of its samples, if any, with its counts. Of few samples, one
@@ -100,6 +157,8 @@ impl VerifierPool {
 
 impl Drop for VerifierPool {
     fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.ready.notify_all();
         // an abandoned thread must not keep the process waiting
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -110,26 +169,11 @@ impl Drop for VerifierPool {
 impl<K: Send + 'static> Round<'_, K> {
     /// Hands a completion to the pool and returns at once.
     pub fn submit(&mut self, key: K, job: Job) {
-        let Some(runtime) = &self.pool.runtime else { return };
         self.waiting += 1;
-        let (sender, workers) = (self.sender.clone(), self.pool.workers.clone());
-        let (counts, hang) = (self.pool.counts.clone(), self.pool.hang);
-        runtime.spawn(async move {
-            let job = Arc::new(job);
-            let mut verdict = judge(&job, &workers, hang).await;
-            // what hangs once is not given a second thread to hold
-            if verdict.as_ref().is_some_and(|v| v.outcome == Outcome::Fault) {
-                verdict = judge(&job, &workers, hang).await;
-            }
-            let verdict = verdict.unwrap_or_else(|| hanging(&job, hang));
-            {
-                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = counts.entry(job.verifier.name().to_owned()).or_default();
-                count.samples += 1;
-                count.faults += u64::from(verdict.outcome == Outcome::Fault);
-            }
-            let _ = sender.send((key, verdict)); // fails only when the round was dropped
-        });
+        let sender = self.sender.clone();
+        // fails only when the round was dropped
+        let deliver = Box::new(move |verdict| drop(sender.send((key, verdict))));
+        self.pool.shared.push(Task { job, deliver });
     }
 
     /// The next verdict, in order of completion; none when all that was submitted has come back. Blocks.
@@ -154,19 +198,107 @@ impl<K: Send + 'static> Round<'_, K> {
     }
 }
 
-/// One attempt; none when it hangs: the permit is then given back and the thread left to itself.
-async fn judge(job: &Arc<Job>, workers: &Semaphore, hang: Duration) -> Option<Verdict> {
-    let Ok(_permit) = workers.acquire().await else {
-        return Some(Verdict::fault("the verifier pool was closed"));
-    };
-    let worker = job.clone();
-    let work = tokio::task::spawn_blocking(move || {
-        verify_guarded(&*worker.verifier, &worker.problem, &worker.completion)
-    });
-    match tokio::time::timeout(hang, work).await.ok()? {
-        Ok(verdict) => Some(verdict),
-        Err(error) => Some(Verdict::fault(format!("verifier `{}` was lost: {error}", job.verifier.name()))),
+impl Shared {
+    fn push(&self, task: Task) {
+        let mut queue = lock(&self.queue);
+        if queue.dead {
+            drop(queue);
+            return self.finish(task, Verdict::fault(spent()));
+        }
+        queue.tasks.push_back(task);
+        let wake = queue.idle > 0;
+        drop(queue);
+        if wake {
+            self.ready.notify_one();
+        }
     }
+
+    /// The next task; waits for one, and is none when the pool is dropped.
+    fn pop(&self) -> Option<Task> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(task) = queue.tasks.pop_front() {
+                return Some(task);
+            }
+            queue.idle += 1;
+            queue = self.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    /// Counts and delivers.
+    fn finish(&self, task: Task, verdict: Verdict) {
+        let name = task.job.verifier.name();
+        let faults = u64::from(verdict.outcome == Outcome::Fault);
+        {
+            let mut counts = lock(&self.counts);
+            match counts.get_mut(name) {
+                Some(count) => {
+                    *count = FaultCount { samples: count.samples + 1, faults: count.faults + faults }
+                }
+                None => drop(counts.insert(name.to_owned(), FaultCount { samples: 1, faults })),
+            }
+        }
+        (task.deliver)(verdict);
+    }
+}
+
+/// A worker: judges one task after the other until the pool is dropped, or until it has hung and was replaced.
+fn work(shared: &Shared, slot: &Slot) {
+    while let Some(task) = shared.pop() {
+        let Job { verifier, problem, completion, .. } = &task.job;
+        let (verifier, problem, completion) = (verifier.clone(), problem.clone(), completion.clone());
+        *lock(&slot.0) = Some((task, Instant::now()));
+        let mut verdict = verify_guarded(&*verifier, &problem, &completion);
+        if verdict.outcome == Outcome::Fault {
+            match &mut *lock(&slot.0) {
+                Some((_, since)) => *since = Instant::now(),
+                None => return,
+            }
+            verdict = verify_guarded(&*verifier, &problem, &completion);
+        }
+        let Some((task, _)) = lock(&slot.0).take() else { return };
+        shared.finish(task, verdict);
+    }
+}
+
+/// Looks for workers that hang: answers in their place, and puts new ones there. What hangs once is not given a second thread.
+async fn watch(shared: Arc<Shared>, runtime: Handle) {
+    let period = (shared.hang / 8).clamp(Duration::from_millis(2), Duration::from_secs(1));
+    loop {
+        tokio::time::sleep(period).await;
+        if lock(&shared.queue).closed {
+            return;
+        }
+        let slots = lock(&shared.slots).clone();
+        for (index, slot) in slots.iter().enumerate() {
+            let hung = lock(&slot.0).take_if(|(_, since)| since.elapsed() > shared.hang);
+            let Some((task, _)) = hung else { continue };
+            let verdict = hanging(&task.job, shared.hang);
+            let abandoned = 1 + shared.abandoned.fetch_add(1, Ordering::Relaxed);
+            shared.finish(task, verdict);
+            if abandoned < ABANDONED {
+                let fresh = Arc::<Slot>::default();
+                lock(&shared.slots)[index] = fresh.clone();
+                let shared = shared.clone();
+                runtime.spawn_blocking(move || work(&shared, &fresh));
+            } else if abandoned + 1 >= ABANDONED + slots.len() {
+                let left = {
+                    let mut queue = lock(&shared.queue);
+                    queue.dead = true;
+                    std::mem::take(&mut queue.tasks)
+                };
+                left.into_iter().for_each(|task| shared.finish(task, Verdict::fault(spent())));
+            }
+        }
+    }
+}
+
+fn spent() -> String {
+    format!("{ABANDONED} verifier threads hang: no more are started")
 }
 
 fn hanging(job: &Job, hang: Duration) -> Verdict {
@@ -183,7 +315,7 @@ fn hanging(job: &Job, hang: Duration) -> Verdict {
 mod tests {
     use super::*;
     use crate::ProblemError;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     /// Does what the completion says.
     #[derive(Default)]

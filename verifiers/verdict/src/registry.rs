@@ -64,6 +64,18 @@ impl Registry {
         self.kinds.insert(name.to_owned(), Box::new(constructor));
     }
 
+    /// Adds a verifier that has no settings, under its own name.
+    pub fn add_verifier(&mut self, verifier: impl Verifier + 'static) {
+        let verifier: Arc<dyn Verifier> = Arc::new(verifier);
+        let name = verifier.name().to_owned();
+        let constructor = move |config: &Value| match config {
+            Value::Null => Ok(verifier.clone()),
+            Value::Object(keys) if keys.is_empty() => Ok(verifier.clone()),
+            _ => Err(format!("has no settings; {config} was given")),
+        };
+        self.kinds.insert(name, Box::new(constructor));
+    }
+
     /// Makes a verifier of a kind from its configuration (`null` for the defaults).
     ///
     /// # Errors
@@ -134,6 +146,15 @@ mod tests {
         assert_eq!(verifier.verify(&Problem::default(), &Completion::new("abc")).score, Some(1.0));
         let verifier = registry().make("at_most", &Value::Null).unwrap();
         assert_eq!(verifier.verify(&Problem::default(), &Completion::new("abc")).score, Some(0.0));
+    }
+
+    #[test]
+    fn a_verifier_without_settings_is_known_by_its_own_name_and_refuses_any() {
+        let mut registry = Registry::new();
+        registry.add_verifier(AtMost(2));
+        assert!(registry.make("at_most", &Value::Null).is_ok());
+        let error = registry.make("at_most", &serde_json::json!({"most": 3})).err().unwrap().to_string();
+        assert!(error.contains("no settings") && error.contains("most"), "{error}");
     }
 
     #[test]

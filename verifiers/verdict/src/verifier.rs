@@ -1,6 +1,6 @@
 //! The trait that everything which scores completions implements.
 
-use crate::{Completion, Problem, ProblemError, Verdict};
+use crate::{Attack, Completion, Judges, Problem, ProblemError, Step, Verdict};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -57,6 +57,28 @@ pub trait Verifier: Send + Sync {
 
     /// Judges a completion.
     fn verify(&self, problem: &Problem, completion: &Completion) -> Verdict;
+
+    /// Which part of a completion counts. The test kit tests what follows from it.
+    fn judges(&self) -> Judges {
+        Judges::default()
+    }
+
+    /// A completion that passes, where one can be written from the problem: the answer itself unless overridden. None is meant
+    /// for a verifier whose problems do not hold their answer, such as one that runs tests.
+    fn gold(&self, problem: &Problem) -> Option<Completion> {
+        problem.answer.as_deref().map(Completion::new)
+    }
+
+    /// Attacks on this verifier in particular, which the test kit tries beside those on any verifier.
+    fn attacks(&self, _problem: &Problem) -> Vec<Attack> {
+        Vec::new()
+    }
+
+    /// How the verdict on a completion comes about, for a person: what was read, every rule that was tried, each part. Never
+    /// called while training; without an implementation, what the verdict itself tells.
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        Step::of_verdict(&self.verify(problem, completion))
+    }
 }
 
 /// Runs a verifier, turning a panic or an impossible score into a fault and noting the wall time.
@@ -70,6 +92,12 @@ pub fn verify_guarded(verifier: &dyn Verifier, problem: &Problem, completion: &C
     };
     verdict.cost.wall = start.elapsed().as_secs_f64();
     verdict
+}
+
+/// The steps of a verifier, or the panic that it ended in.
+pub fn explain_guarded(verifier: &dyn Verifier, problem: &Problem, completion: &Completion) -> Vec<Step> {
+    catch_unwind(AssertUnwindSafe(|| verifier.explain(problem, completion)))
+        .unwrap_or_else(|panic| vec![Step::rule("explain", false, format!("panicked: {}", message(&*panic)))])
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

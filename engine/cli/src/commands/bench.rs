@@ -5,7 +5,7 @@ use super::{say, wrong};
 use rlvr_code::bench::verify_python;
 use rlvr_train::bench::{BenchError, Work, grpo_step, rollout};
 use rlvr_verdict::tasks::{ColumnMap, Place, read_row};
-use rlvr_verdict::{Job, Outcome, Problem, Verifier, verify_guarded};
+use rlvr_verdict::{Job, Outcome, Problem, Registry, Verifier, verify_guarded};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -81,11 +81,11 @@ struct PythonArgs {
 }
 
 /// Measures.
-pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
+pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
     match args.name {
         Name::Rollout(args) => model(args, rollout),
         Name::GrpoStep(args) => model(args, grpo_step),
-        Name::VerifyMath(args) => verify_math(args),
+        Name::VerifyMath(args) => verify_math(args, registry),
         Name::VerifyPython(args) => {
             let rows = samples(&args.tasks)?;
             let result = verify_python(&rows, args.rounds, &|line| eprintln!("{line}")).map_err(wrong)?;
@@ -127,18 +127,18 @@ fn model(
 }
 
 /// Judges each row of each file, one after another on this thread.
-fn verify_math(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+fn verify_math(args: VerifyArgs, registry: &Registry) -> anyhow::Result<ExitCode> {
     if args.rounds == 0 {
         return Err(wrong("--rounds must be at least 1"));
     }
     let map = column_map(&args.map)?;
     for file in &args.files {
         let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("{}: {e}", file.display())))?;
-        let mut rows = Rows::new(map.clone(), Some("math".into()), Value::Null);
+        let mut rows = Rows::new(map.clone(), Some("math".into()), registry, Value::Null);
         let mut measured = Measured::default();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let place = Place { file: file.clone(), line: index + 1 };
-            match rows.read(line, &place) {
+            match rows.read(line.as_bytes(), &place) {
                 Ok(job) => {
                     measured.row(&job, args.rounds);
                     measured.gold(&job, args.rounds, || rows.fresh("math").map_err(wrong))?;

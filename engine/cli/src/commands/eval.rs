@@ -7,9 +7,9 @@ use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
 use rlvr_train::data::{TaskChecks, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
-use rlvr_train::run::{eval_scorer, verifiers};
+use rlvr_train::run::eval_scorer;
 use rlvr_train::scoring::PromptedProblem;
-use rlvr_verdict::Verifier;
+use rlvr_verdict::{Registry, Verifier};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ pub struct Args {
 const KEYS: u32 = 4000;
 
 /// Evaluates.
-pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
+pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<ExitCode> {
     let config =
         args.config.as_ref().map(|path| RunConfig::load(path, &args.sets).map_err(wrong)).transpose()?;
     let folder = match (&args.model, &config) {
@@ -83,9 +83,8 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     };
     let (model, tokenizer) = open_model(&folder)?;
     let tokenizer = Arc::new(tokenizer);
-    let registry = verifiers();
     let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
-        Some(config) => config.make_verifiers(&registry).map_err(wrong)?,
+        Some(config) => config.make_verifiers(registry).map_err(wrong)?,
         None => registry
             .names()
             .filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?)))

@@ -7,6 +7,7 @@ pub mod logprobs;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod test;
 pub mod verify;
 
 use rlvr_model::Model;

@@ -9,6 +9,7 @@ use rlvr_train::memory;
 use rlvr_train::mid_train::{MicroBatch, mid_train_step};
 use rlvr_train::run::Prepared;
 use rlvr_train::update::Optimizer;
+use rlvr_verdict::Registry;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,9 +43,9 @@ struct Estimate {
 }
 
 /// Plans.
-pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
+pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
     let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
-    let prepared = Prepared::new(&config).map_err(wrong)?;
+    let prepared = Prepared::new(&config, registry).map_err(wrong)?;
     for message in prepared.unknown_text().map_err(wrong)? {
         eprintln!("{message}");
     }

@@ -1,6 +1,7 @@
 //! `rlvr report RUN`: one self-contained HTML page of a run.
 
 use super::{say, wrong};
+use rlvr_verdict::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,12 +13,12 @@ pub struct Args {
 }
 
 /// Writes the page and prints its path.
-pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
+pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
     for file in ["config.toml", "metrics.jsonl"] {
         if !args.run.join(file).is_file() {
             return Err(wrong(format!("{}: no {file}; the folder of a run is right", args.run.display())));
         }
     }
-    say(crate::report::write(&args.run)?.display())?;
+    say(crate::report::write(&args.run, registry)?.display())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use crate::progress;
 use rlvr_train::checkpoint::CheckpointError;
 use rlvr_train::config::RunConfig;
 use rlvr_train::run::{PrepareError, RunEnd, RunError, RunOptions, run};
+use rlvr_verdict::Registry;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,13 +31,13 @@ pub struct Args {
 }
 
 /// Runs.
-pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
+pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<ExitCode> {
     let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
     let out = args.out.clone().unwrap_or_else(|| config.out.clone());
     let options = RunOptions { out: out.clone(), resume: args.resume, stage: args.stage.clone() };
     let interrupt = interrupt()?;
     let observer = progress::observer(quiet);
-    let end = run(&config, &options, &*observer, &interrupt).map_err(|error| match error {
+    let end = run(&config, registry, &options, &*observer, &interrupt).map_err(|error| match error {
         RunError::Exists(_)
         | RunError::NoRun(_)
         | RunError::Busy(_)
@@ -54,7 +55,7 @@ pub fn execute(args: Args, quiet: bool) -> anyhow::Result<ExitCode> {
     drop(observer);
     match end? {
         RunEnd::Done => {
-            let page = crate::report::write(&out)?;
+            let page = crate::report::write(&out, registry)?;
             eprintln!("report: {}", page.display());
             Ok(ExitCode::SUCCESS)
         }

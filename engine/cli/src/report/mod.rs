@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `run` | reading a run's folder |
 //! | `samples` | which of the ledger's samples are shown |
+//! | `steps` | how a sample's verdict came about |
 //! | `results`, `training`, `timings` | the sections |
 //! | `chart` | drawings |
 //! | `page` | the frame around them, its style and script |
@@ -16,6 +17,7 @@ mod page;
 mod results;
 mod run;
 mod samples;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod timings;
@@ -24,14 +26,16 @@ mod training;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rlvr_verdict::Registry;
 
-/// Writes `report.html` into a run's folder and returns its path. The run may still be going on, or have been stopped.
+/// Writes `report.html` into a run's folder and returns its path. The run may still be going on, or have been stopped. Verdicts are
+/// explained by the registry's verifiers as the run's config sets them up.
 ///
 /// # Errors
 /// The folder is no run's, one of its files cannot be understood, or the page cannot be written.
-pub fn write(folder: &Path) -> Result<PathBuf> {
+pub fn write(folder: &Path, registry: &Registry) -> Result<PathBuf> {
     let run = run::Run::read(folder)?;
-    let samples = samples::choose(folder, &run)?;
+    let samples = samples::choose(folder, &run, &steps::Explainer::new(folder, registry))?;
     let path = folder.join("report.html");
     let partial = folder.join(format!("report.html.partial-{}", std::process::id()));
     let page = page::render(&run, &samples);

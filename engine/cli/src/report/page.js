@@ -107,8 +107,18 @@
     fact("length", sample.tokens + " tokens, ended by " + sample.finish.replace(/_/g, " "));
     fact("drawn in", sample.drawn + ", step " + sample.step + ", sample " + sample.sample
       + (sample.attempt ? ", attempt " + sample.attempt : ""));
+    const steps = element("ul", undefined, "steps");
+    for (const step of sample.steps) {
+      const item = element("li");
+      item.append(element("span", step.held === undefined ? "·" : step.held ? "✓" : "✗",
+        step.held === undefined ? "" : step.held ? "pass" : "fail"), " ", element("b", step.name));
+      if (step.found) item.append(": " + step.found);
+      if (step.score !== undefined) item.append(" (score " + number(step.score) + ")");
+      steps.append(item);
+    }
+    const way = sample.steps.length ? [element("h4", "How the verdict came about"), steps] : [];
     detail.append(
-      element("h3", sample.problem + " · " + sample.stage), verdict, facts,
+      element("h3", sample.problem + " · " + sample.stage), verdict, facts, ...way,
       element("h4", "Prompt"), element("pre", sample.prompt),
       element("h4", "Completion"), element("pre", sample.completion),
     );

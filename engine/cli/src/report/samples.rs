@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rlvr_train::ledger::{self, Row};
+use rlvr_verdict::Step;
 use serde_json::{Map, Value, json};
 
 use super::run::Run;
+use super::steps::Explainer;
 
 /// Most samples of evaluations on a page, and most of training.
 const MOST: usize = 200;
@@ -26,14 +28,14 @@ const CHARACTERS: usize = 6000;
 ///
 /// # Errors
 /// A file of samples cannot be read.
-pub fn choose(folder: &Path, run: &Run) -> Result<Vec<Value>> {
-    let mut samples = of_evaluations(folder, run)?;
-    samples.extend(of_training(folder, run)?);
+pub fn choose(folder: &Path, run: &Run, explainer: &Explainer) -> Result<Vec<Value>> {
+    let mut samples = of_evaluations(folder, run, explainer)?;
+    samples.extend(of_training(folder, run, explainer)?);
     Ok(samples)
 }
 
 /// Samples of each stage's last evaluation on each task set, by task set, problem and stage.
-fn of_evaluations(folder: &Path, run: &Run) -> Result<Vec<Value>> {
+fn of_evaluations(folder: &Path, run: &Run, explainer: &Explainer) -> Result<Vec<Value>> {
     let files = evaluations(folder, run)?;
     let share = MOST / files.len().max(1);
     let mut samples: Vec<(&str, Row, usize)> = Vec::new();
@@ -45,7 +47,10 @@ fn of_evaluations(folder: &Path, run: &Run) -> Result<Vec<Value>> {
     let sets = run.tasksets();
     let order = |set: &str| sets.iter().position(|one| *one == set);
     samples.sort_by_key(|(set, row, stage)| (order(set), row.group, *stage, row.sample));
-    Ok(samples.iter().map(|(set, row, _)| to_json(row, &format!("evaluation on {set}"))).collect())
+    let json = |(set, row, _): &(&str, Row, usize)| {
+        to_json(row, &format!("evaluation on {set}"), &explainer.steps(row, false))
+    };
+    Ok(samples.iter().map(json).collect())
 }
 
 /// The last evaluation, step and file, of each task set and stage (by its index): `samples/STAGE-000100-SET.parquet`.
@@ -79,7 +84,7 @@ fn evaluations(folder: &Path, run: &Run) -> Result<BTreeMap<(String, usize), (u6
 }
 
 /// Samples of the ledger, by stage and step.
-fn of_training(folder: &Path, run: &Run) -> Result<Vec<Value>> {
+fn of_training(folder: &Path, run: &Run, explainer: &Explainer) -> Result<Vec<Value>> {
     let mut files = ledger::files(folder)?;
     let order = |name: &str| run.stages.iter().position(|stage| stage.name == name);
     files.sort_by_key(|(stage, step, _)| (order(stage), *step));
@@ -90,7 +95,8 @@ fn of_training(folder: &Path, run: &Run) -> Result<Vec<Value>> {
         let share = MOST / stages / chosen.len().max(1);
         for index in chosen {
             let rows = ledger::read(&steps[index].2)?;
-            samples.extend(of_step(&rows, share).into_iter().map(|row| to_json(row, "training")));
+            let json = |row| to_json(row, "training", &explainer.steps(row, true));
+            samples.extend(of_step(&rows, share).into_iter().map(json));
         }
     }
     Ok(samples)
@@ -117,7 +123,7 @@ fn evenly(count: usize, wanted: usize) -> Vec<usize> {
 }
 
 /// A sample for the script; `drawn` says what for.
-fn to_json(row: &Row, drawn: &str) -> Value {
+fn to_json(row: &Row, drawn: &str, steps: &[Step]) -> Value {
     let parts: Map<String, Value> =
         row.parts.iter().map(|(name, score)| (name.clone(), json!(score))).collect();
     json!({
@@ -126,7 +132,7 @@ fn to_json(row: &Row, drawn: &str) -> Value {
         "completion": clipped(&row.completion), "tokens": row.ids.len(), "finish": row.finish,
         "verifier": row.verifier, "outcome": row.outcome, "score": row.score, "reason": clipped(&row.reason),
         "parts": parts, "reward": row.reward, "advantage": row.advantage, "used": row.used,
-        "version": row.policy_version, "fuel": row.fuel,
+        "version": row.policy_version, "fuel": row.fuel, "steps": steps,
     })
 }
 

@@ -1,9 +1,11 @@
 //! The page of a made-up run that has everything in it: four stages, two task sets, hostile completions.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rlvr_train::ledger::{Ledger, Row, write_rows};
 use rlvr_train::timeline::Timeline;
+use rlvr_verdict::{Problem, Registry};
 use serde_json::{Value, json};
 
 use super::*;
@@ -94,6 +96,7 @@ fn row(stage: &str, step: i64, group: i64, sample: i32) -> Row {
         step,
         group,
         problem_id: format!("math-tasks/train/{}", 100 * step + group),
+        problem: Arc::new(Problem { answer: Some((group + 12).to_string()), ..Problem::default() }),
         prompt_key: 7,
         sample,
         attempt: 0,
@@ -171,7 +174,7 @@ fn made_up_run(folder: &Path) {
 fn page() -> String {
     let folder = tempfile::tempdir().unwrap();
     made_up_run(folder.path());
-    std::fs::read_to_string(write(folder.path()).unwrap()).unwrap()
+    std::fs::read_to_string(write(folder.path(), &Registry::new()).unwrap()).unwrap()
 }
 
 /// The JSON that the page's script reads.
@@ -261,16 +264,46 @@ fn a_run_that_has_only_begun_has_a_page_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
     std::fs::write(folder.path().join("metrics.jsonl"), "").unwrap();
-    let page = std::fs::read_to_string(write(folder.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(write(folder.path(), &Registry::new()).unwrap()).unwrap();
     assert!(page.contains("not finished") && page.contains("No stage has been evaluated yet."));
 }
 
 #[test]
 fn a_folder_that_is_no_runs_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let message = format!("{:#}", write(folder.path()).unwrap_err());
+    let message = format!("{:#}", write(folder.path(), &Registry::new()).unwrap_err());
     assert!(
         message.contains("config.toml: cannot be read; a run's folder is one that `rlvr run` wrote"),
         "{message}"
     );
+}
+
+#[test]
+fn faults_are_counted_by_verifier_and_verdicts_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let judging = "[verifiers.lenient]\nkind = \"exact\"\ncase = \"ignore\"\n\n\
+        [[reward.parts]]\nname = \"right\"\n\n[[reward.parts]]\nname = \"nearly\"\nverifier = \"lenient\"\n\n";
+    let stages = CONFIG.find("[[stage]]").unwrap();
+    let config = format!("{}{judging}{}", &CONFIG[..stages], &CONFIG[stages..]);
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let mut line = rl("mid+rl", 1, 0.5);
+    line["faults"] = json!(3);
+    line["faults/exact"] = json!(2);
+    line["faults/lint"] = json!(1);
+    std::fs::write(folder.path().join("metrics.jsonl"), format!("{line}\n")).unwrap();
+    let ledger = Ledger::open(folder.path(), &Timeline::new(&["mid+rl"], None).unwrap()).unwrap();
+    let problem = Problem { verifier: "exact".into(), answer: Some("Paris".into()), ..Problem::default() };
+    let sample = Row { problem: Arc::new(problem), verifier: "exact".into(), ..row("mid+rl", 1, 0, 3) };
+    ledger.write("mid+rl", 1, &[sample]).unwrap();
+    let page = write(folder.path(), &rlvr_train::run::verifiers()).unwrap();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Faults by verifier"), "{page}");
+    for (verifier, count) in [("exact", 2), ("lint", 1)] {
+        assert!(
+            page.contains(&format!("<tr><td>{verifier}</td>")) && page.contains(&format!("<td>{count}</td>"))
+        );
+    }
+    let steps = &samples(&page)[0]["steps"];
+    assert_eq!(steps[0], json!({"name": "right: gold, in normal form", "found": "\"Paris\""}), "{steps}");
+    assert_eq!(steps[3], json!({"name": "nearly: gold, in normal form", "found": "\"paris\""}), "{steps}");
 }

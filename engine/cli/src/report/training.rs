@@ -3,6 +3,7 @@
 use super::chart::{Lines, Series};
 use super::html::{escape, grouped};
 use super::run::{Run, Stage, number};
+use std::collections::BTreeMap;
 
 /// Loss by domain, learning rate and gradient norm of the mid-training stages; empty where there is none.
 pub fn mid_training(run: &Run) -> String {
@@ -120,7 +121,41 @@ pub fn reinforcement(run: &Run) -> String {
     if !zero.is_empty() {
         html += &format!("<p class=\"aside\">Zero throughout: {}.</p>", escape(&zero.join(", ")));
     }
+    html += &faults(run);
     html + "</section>"
+}
+
+/// Faults by verifier and stage, of training and evaluations; empty where there were none.
+fn faults(run: &Run) -> String {
+    let mut rows = String::new();
+    for stage in &run.stages {
+        let mut counts: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+        for (kind, lines) in [&stage.steps, &stage.evals].into_iter().enumerate() {
+            for (name, count) in lines.iter().flatten() {
+                if let (Some(verifier), Some(count)) = (name.strip_prefix("faults/"), count.as_f64()) {
+                    counts.entry(verifier).or_default()[kind] += count;
+                }
+            }
+        }
+        for (verifier, [training, evaluation]) in counts {
+            rows += &format!(
+                "<tr><td>{}</td><td><span class=\"key c{}\">{}</span></td><td>{}</td><td>{}</td></tr>",
+                escape(verifier),
+                stage.colour,
+                escape(&stage.name),
+                grouped(training as i64),
+                grouped(evaluation as i64)
+            );
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "<h3>Faults by verifier</h3><p class=\"aside\">Samples on which a verifier itself failed: they have no reward, and left their \
+         group. Their reasons are in the ledger.</p><div class=\"scroll\"><table><thead><tr><th>verifier</th><th>stage</th>\
+         <th>in training</th><th>in evaluations</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 }
 
 /// The names of metrics with this start in any of the stages.

@@ -5,7 +5,7 @@ use super::policy::{Group, PolicySettings, PolicyStats, Sample, score_reference,
 use crate::config::Rl;
 use crate::ledger;
 use crate::metrics::{Kind, Record};
-use crate::scoring::{Draw, PromptedProblem, Scored, Scorer, ScoringError};
+use crate::scoring::{Draw, PromptedProblem, Scored, Scorer, ScoringError, faults_by_verifier};
 use crate::update::{Optimizer, UpdateError};
 use rlvr_model::Model;
 use rlvr_objective::{GroupStats, KlPlace, advantages, kl_in_reward};
@@ -314,6 +314,9 @@ impl StepPlan<'_> {
             .optional("mismatch/k3", (updates.made > 0).then(|| updates.first.mismatch.k3()));
         for (name, mean) in part_means(&all) {
             record = record.number(&format!("reward/part/{name}"), mean);
+        }
+        for (name, count) in faults_by_verifier(all.iter().copied()) {
+            record = record.count(&format!("faults/{name}"), count);
         }
         for outcome in Outcome::ALL {
             let count = all.iter().filter(|s| s.verdict.outcome == outcome).count();

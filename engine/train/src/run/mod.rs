@@ -21,6 +21,7 @@ use crate::tensorboard::EventsError;
 use crate::timeline::{Mark, Timeline, UnknownStage};
 use crate::update::UpdateError;
 use rlvr_model::ModelError;
+use rlvr_verdict::Registry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -188,12 +189,13 @@ struct Run<'a> {
     interrupt: &'a AtomicBool,
 }
 
-/// Runs the stages of a config.
+/// Runs the stages of a config, with the verifiers of the registry.
 ///
 /// # Errors
 /// See [`RunError`]; what was saved before stays.
 pub fn run(
     config: &RunConfig,
+    registry: &Registry,
     options: &RunOptions,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
@@ -203,7 +205,7 @@ pub fn run(
         return Err(RunError::NoStage { name: name.clone(), known });
     }
     let dir = &options.out;
-    let prepared = Prepared::new(config)?;
+    let prepared = Prepared::new(config, registry)?;
     open_folder(config, dir, options)?;
     // held until the run returns; the system lets go of it when a process is killed
     let lock = std::fs::File::open(dir.join("config.toml")).map_err(io(dir))?;

@@ -156,11 +156,11 @@ fn rewarded(config: &RunConfig, tasks: &str) -> bool {
 }
 
 impl Prepared {
-    /// Prepares everything that the config's stages use, and sees that each could start.
+    /// Prepares everything that the config's stages use, with the verifiers of the registry, and sees that each stage could start.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place in the config where it is there, or all wrong rows of a task set.
-    pub fn new(config: &RunConfig) -> Result<Self, PrepareError> {
+    pub fn new(config: &RunConfig, registry: &Registry) -> Result<Self, PrepareError> {
         let placed = |error| placed(config, error);
         if let ModelSource::Folder(folder) = &config.model {
             check_folder(folder)?;
@@ -177,7 +177,7 @@ impl Prepared {
             model_config.pad_token_id = tokenizer.pad_id();
         }
         tokenizer.check_fits(&model_config)?;
-        let verifiers = config.make_verifiers(&verifiers())?;
+        let verifiers = config.make_verifiers(registry)?;
         let reward = config.reward.clone().unwrap_or_default();
         let mut tasks = BTreeMap::new();
         for (name, set) in &config.tasks {

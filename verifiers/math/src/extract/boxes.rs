@@ -136,6 +136,11 @@ pub(super) fn contents(text: &str) -> Vec<&str> {
 /// Whether the text between two boxes joins them: few words of which the last is "and" or "or", or a comma. If so,
 /// whether by a choice.
 fn connective(gap: &str) -> Option<bool> {
+    // "or the answer is", a second announcement in place of the first
+    let after = gap.trim_start_matches(|c: char| c.is_whitespace() || "$)],.;\\".contains(c));
+    if gap.len() <= 120 && super::hedge::after_or(after).is_some_and(super::statement::announces) {
+        return Some(true);
+    }
     if gap.len() > 60 || gap.contains(['!', '?', '。']) || gap.contains(". ") || gap.contains("\n\n") {
         return None;
     }

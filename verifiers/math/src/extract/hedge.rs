@@ -13,7 +13,7 @@ pub(super) fn has_or(text: &str) -> bool {
 }
 
 /// The rest after the word "or".
-fn after_or(text: &str) -> Option<&str> {
+pub(super) fn after_or(text: &str) -> Option<&str> {
     OR.iter().find_map(|or| {
         let head = text.get(..or.len()).filter(|head| head.eq_ignore_ascii_case(or))?;
         let rest = &text[head.len()..];

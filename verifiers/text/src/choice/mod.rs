@@ -10,7 +10,7 @@ mod statements;
 pub use gold::{ChoiceConfig, GoldForm};
 
 use crate::answer::{answer, excerpt, tail};
-use rlvr_verdict::{Completion, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Attack, Completion, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use statements::Stated;
 
 /// Bytes at the end of an answer that are read: some 4,000 tokens of prose.
@@ -30,6 +30,14 @@ impl Choice {
     }
 }
 
+/// The part of a completion that is read.
+fn read_part(completion: &Completion) -> Result<&str, Verdict> {
+    let text = tail(answer(completion)?, READ);
+    // the last word may be half of one: `B` of `Both`
+    let cut = completion.truncated && completion.text.ends_with(char::is_alphanumeric);
+    Ok(if cut { text.trim_end_matches(char::is_alphanumeric) } else { text })
+}
+
 /// The letter of the choice at an index, from A.
 fn letter(index: usize) -> char {
     char::from_u32('A' as u32 + index as u32).unwrap_or('?')
@@ -41,7 +49,7 @@ impl Verifier for Choice {
     }
 
     fn version(&self) -> &str {
-        "1"
+        "2"
     }
 
     fn check(&self, problem: &Problem) -> Result<(), ProblemError> {
@@ -53,14 +61,10 @@ impl Verifier for Choice {
             Ok(right) => right,
             Err(error) => return Verdict::fault(format!("the problem cannot be judged: {error}")),
         };
-        let mut text = match answer(completion) {
-            Ok(answer) => tail(answer, READ),
+        let text = match read_part(completion) {
+            Ok(text) => text,
             Err(verdict) => return verdict,
         };
-        if completion.truncated && completion.text.ends_with(char::is_alphanumeric) {
-            // the last word may be half of one: `B` of `Both`
-            text = text.trim_end_matches(char::is_alphanumeric);
-        }
         let last = letter(gold::choice_count(problem) - 1);
         match statements::read(text, &problem.choices) {
             Stated::One { choice, from } => {
@@ -87,5 +91,61 @@ impl Verifier for Choice {
                 Verdict::unparseable(format!("no choice from A to {last} is stated; it ends with {end}"))
             }
         }
+    }
+    fn judges(&self) -> Judges {
+        Judges::Statement
+    }
+
+    fn gold(&self, problem: &Problem) -> Option<Completion> {
+        let right = gold::gold(&self.config, problem).ok()?;
+        Some(Completion::new(format!("The answer is {}.", letter(right))))
+    }
+
+    fn attacks(&self, problem: &Problem) -> Vec<Attack> {
+        let Ok(right) = gold::gold(&self.config, problem) else { return Vec::new() };
+        let count = gold::choice_count(problem);
+        if count < 2 {
+            return Vec::new();
+        }
+        let all: Vec<char> = (0..count).map(letter).collect();
+        let (right, wrong) = (letter(right), letter((right + 1) % count));
+        let listed = |by: &str| all.iter().map(char::to_string).collect::<Vec<_>>().join(by);
+        let texts = [
+            // every letter, in every way
+            ("every-letter", listed(", ")),
+            ("every-letter", listed("\n")),
+            ("every-letter", format!("The answer is {}.", listed(" or "))),
+            ("every-letter", all.iter().map(|c| format!("\\boxed{{{c}}}")).collect::<Vec<_>>().join(" and ")),
+            ("every-letter", all.iter().map(|c| format!("The answer is {c}.\n")).collect()),
+            ("hedge", format!("It could be {right}, but {wrong} is also possible.")),
+            ("hedge", format!("{right}/{wrong}")),
+            ("hedge", format!("The answer is {right} or {wrong}")),
+            ("denial", format!("The answer is not {right}.")),
+            ("denial", format!("{right} is wrong.")),
+            ("beyond", "The answer is Z.".to_owned()),
+        ];
+        let mut attacks: Vec<Attack> = texts.map(|(name, text)| Attack::no_pass(name, text)).into();
+        attacks.push(Attack::pass(
+            "taken-back",
+            format!("The answer is {wrong}. Wait, no: the answer is {right}."),
+        ));
+        attacks.push(Attack::pass("eliminated", format!("It is not {wrong}. The answer is {right}.")));
+        attacks
+    }
+
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        let gold = gold::gold(&self.config, problem);
+        let gold = gold.map_or_else(|error| error.to_string(), |right| letter(right).to_string());
+        let mut steps = vec![Step::note("gold", gold)];
+        let text = match read_part(completion) {
+            Ok(text) => text,
+            Err(verdict) => return [steps, vec![Step::rule("answer part", false, verdict.reason)]].concat(),
+        };
+        steps.push(Step::rule("answer part", true, excerpt(text)));
+        for (rule, found) in statements::tried(text, &problem.choices) {
+            let held = !found.is_empty();
+            steps.push(Step::rule(rule, held, if held { found.join("; ") } else { "nothing".to_owned() }));
+        }
+        steps
     }
 }

@@ -6,8 +6,9 @@
 //! agree; but an answer that is taken back in words (`wait`, `that is wrong`) gives way to the next. Whatever is offered beside
 //! the answer afterwards (`or maybe C`, `C is also possible`, a line that is `C`) makes it a hedge.
 
+use super::letter;
 use super::letters::{Mark, Reading, Texts, line_mark, mark_at, own, reading_at, separated, with_text};
-use crate::answer::tail;
+use crate::answer::{excerpt, tail};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -112,6 +113,12 @@ static ALSO: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:also|equally|just as|another|possible|plausible)\b"
     ))
 });
+/// What joins two statements to one that has not chosen.
+static JOINED: LazyLock<Regex> = LazyLock::new(|| {
+    own(
+        r"(?i)^[\s,;.]*(?:or|maybe|perhaps|possibly|alternatively)\b(?:[\s,]+(?:or|maybe|perhaps|possibly|else|also|the|my|that))*[\s,]*$",
+    )
+});
 static OR: LazyLock<Regex> = LazyLock::new(|| own(r"(?i)\b(?:or|and)\b"));
 
 /// Words that may begin an explanation after `B.`, where names such as `B. Franklin` may stand too.
@@ -133,12 +140,40 @@ pub(super) fn read<'t>(text: &'t str, choices: &[String]) -> Stated<'t> {
     reader.decide(statements)
 }
 
+/// What each way of reading finds, in the order in which they are tried: the first that finds anything decides.
+pub(super) fn tried(text: &str, choices: &[String]) -> [(&'static str, Vec<String>); 3] {
+    let reader = Reader { text, texts: Texts::new(choices) };
+    let shown = |statements: Vec<Statement>| statements.iter().map(|one| reader.shown(one)).collect();
+    [
+        ("stated in words or in a box", shown(reader.answers())),
+        ("a line of its own", shown(reader.lines())),
+        ("set apart in the last line", shown(reader.mentions())),
+    ]
+}
+
 struct Reader<'t> {
     text: &'t str,
     texts: Texts,
 }
 
 impl<'t> Reader<'t> {
+    /// A statement for a person.
+    fn shown(&self, statement: &Statement) -> String {
+        let what = match statement.reading {
+            Some(Reading::One(choice)) => letter(choice).to_string(),
+            Some(Reading::Several([a, b])) => format!("both {} and {}", letter(a), letter(b)),
+            None => "a denial".to_owned(),
+        };
+        let weight = match statement.rank {
+            Rank::Final => "final",
+            Rank::Answer => "of the answer",
+            Rank::Alone => "alone",
+            Rank::Lead => "before an explanation",
+            Rank::Mention => "a mention",
+        };
+        format!("{what} in {} ({weight})", excerpt(&self.text[statement.at..statement.end.max(statement.at)]))
+    }
+
     /// Statements in so many words, and in boxes.
     fn answers(&self) -> Vec<Statement> {
         let mut found = Vec::new();
@@ -245,18 +280,19 @@ impl<'t> Reader<'t> {
             None => return Stated::Denied { from },
         };
         for earlier in before.iter().rev() {
-            let other = match earlier.reading {
-                Some(Reading::One(other)) if other != choice => other,
-                // narrowing down two choices is no hedge in words, but it is in a list of lines
-                Some(Reading::Several([a, b])) if last.rank < Rank::Answer => {
-                    if a == choice {
-                        b
-                    } else {
-                        a
+            let other =
+                match earlier.reading {
+                    Some(Reading::One(other)) if other != choice => other,
+                    // narrowing down two choices is no hedge in words, but it is in a list of lines, and where the second one is
+                    // only joined: `the answer is A or the answer is B`
+                    Some(Reading::Several([a, b]))
+                        if last.rank < Rank::Answer
+                            || JOINED.is_match(&self.text[earlier.end.min(last.at)..last.at]) =>
+                    {
+                        if a == choice { b } else { a }
                     }
-                }
-                _ => continue,
-            };
+                    _ => continue,
+                };
             let between = &self.text[earlier.end.min(last.at)..last.at];
             if last.rank < Rank::Answer || !RETRACTION.is_match(between) {
                 return Stated::Several { choices: [other, choice], from };
