@@ -54,10 +54,12 @@ pub enum TokenizerError {
         vocab_size: usize,
     },
     /// A vocabulary of the asked size cannot be trained.
-    #[error("vocab_size {asked} is too small: the bytes and the special tokens alone are {SMALLEST_BPE}")]
+    #[error("vocab_size {asked} is too small: this kind of tokenizer has at least {least} tokens")]
     TooSmall {
         /// The size asked for.
         asked: usize,
+        /// The smallest that there is.
+        least: usize,
     },
     /// Training, encoding or decoding failed in the `tokenizers` crate.
     #[error("{doing} failed: {problem}")]

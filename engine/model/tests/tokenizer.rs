@@ -139,6 +139,17 @@ fn every_character_of_the_alphabet_is_one_token_and_comes_back() {
 }
 
 #[test]
+fn words_are_numbered_by_their_ids_and_survive_the_way_to_text_and_back() {
+    let tokenizer = Tokenizer::words(12).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 12);
+    let ids = [4, 11, 7, 7];
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "w4 w11 w7 w7");
+    assert_eq!(tokenizer.encode("w4 w11 w7 w7").unwrap(), ids);
+    let error = Tokenizer::words(4).unwrap_err().to_string();
+    assert!(error.contains('4') && error.contains("at least 5"), "{error}");
+}
+
+#[test]
 fn what_the_alphabet_lacks_becomes_one_unknown_token_a_character() {
     let tokenizer = Tokenizer::characters().unwrap();
     let unknown = tokenizer.unk_id().unwrap();

@@ -24,8 +24,8 @@ pub struct Args {
 enum Name {
     /// Tokens per second of the sampler
     Rollout(ModelArgs),
-    /// Seconds of a GRPO step: sampling, loss, backward, AdamW
-    GrpoStep(ModelArgs),
+    /// Seconds of a step of an RL stage: sampling, verification, loss, backward, AdamW
+    GrpoStep(StepArgs),
     /// Microseconds that the verifier `math` takes for each row of some files, on one thread
     VerifyMath(VerifyArgs),
     /// Checks per second of the Python sandbox, beside one python3 process per check
@@ -58,6 +58,15 @@ struct ModelArgs {
 }
 
 #[derive(clap::Args)]
+struct StepArgs {
+    #[command(flatten)]
+    work: ModelArgs,
+    /// Save the model before the last step, and what that step drew, in this folder
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
 struct VerifyArgs {
     /// Rows with a gold answer and a completion (JSON lines), as `rlvr verify` reads them
     #[arg(required = true)]
@@ -83,8 +92,8 @@ struct PythonArgs {
 /// Measures.
 pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
     match args.name {
-        Name::Rollout(args) => model(args, rollout),
-        Name::GrpoStep(args) => model(args, grpo_step),
+        Name::Rollout(args) => model(args, None, rollout),
+        Name::GrpoStep(StepArgs { work, save }) => model(work, save, grpo_step),
         Name::VerifyMath(args) => verify_math(args, registry),
         Name::VerifyPython(args) => {
             let rows = samples(&args.tasks)?;
@@ -97,6 +106,7 @@ pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
 
 fn model(
     args: ModelArgs,
+    save: Option<PathBuf>,
     bench: impl Fn(&Path, &Work) -> Result<Value, BenchError>,
 ) -> anyhow::Result<ExitCode> {
     let sizes = [
@@ -117,9 +127,14 @@ fn model(
         new_tokens: args.new_tokens,
         rounds: args.rounds,
         micro_batch_tokens: args.micro_batch_tokens,
+        save,
     };
     let result = bench(&args.model, &work).map_err(|error| match error {
-        BenchError::Config(_) | BenchError::File { .. } | BenchError::Rollout(_) => wrong(error),
+        BenchError::Config(_)
+        | BenchError::File { .. }
+        | BenchError::Tokenizer(_)
+        | BenchError::Rollout(_)
+        | BenchError::Ledger(_) => wrong(error),
         other => other.into(),
     })?;
     say(result)?;

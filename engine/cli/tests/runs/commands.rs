@@ -111,6 +111,13 @@ fn benchmarks_do_the_work_that_they_are_asked_for() {
     assert!((3 * (5 + 4 * 6)..=3 * (5 + 4 * 7)).contains(&packed), "{packed}");
     assert_eq!(step["steps_s"].as_array().unwrap().len(), 2);
     assert!(step["grad_norm"].as_f64().unwrap() > 0.0 && step["mismatch_max"].as_f64().unwrap() <= 1e-4);
+    let saved: Value =
+        json_of(folder.path(), &[&["bench", "grpo-step", "--save", "step"], &sizes[..]].concat());
+    assert_eq!((&saved["loss"], &saved["grad_norm"]), (&step["loss"], &step["grad_norm"]));
+    let rows = rlvr_train::ledger::read(&folder.path().join("step/step.parquet")).unwrap();
+    assert_eq!(rows.iter().map(|row| row.ids.len()).sum::<usize>(), 84);
+    assert!(rows.iter().any(|row| row.advantage != rows[0].advantage), "rewards differ");
+    rlvr_model::Model::load(&folder.path().join("step")).unwrap();
     let (code, _, stderr) = said(folder.path(), &["bench", "rollout", "--model", "none.json"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("none.json") && stderr.contains("config.json"), "{stderr}");

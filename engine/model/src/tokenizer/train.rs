@@ -1,4 +1,4 @@
-//! New tokenizers: one of characters, and byte-level BPE trained on text.
+//! New tokenizers: one of characters, one of numbered words, and byte-level BPE trained on text.
 //!
 //! Both are written as the files of a Hugging Face folder and then loaded from them, so that a model trained from
 //! nothing opens in transformers like any other. Training is deterministic: the same texts give the same bytes.
@@ -47,19 +47,11 @@ impl Tokenizer {
             .enumerate()
             .map(|(id, token)| (token, json!(id)))
             .collect();
-        let added: Vec<Value> = specials
-            .iter()
-            .enumerate()
-            .map(|(id, token)| {
-                json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                        "normalized": false, "special": true })
-            })
-            .collect();
         let document = json!({
             "version": "1.0",
             "truncation": null,
             "padding": null,
-            "added_tokens": added,
+            "added_tokens": special_tokens(),
             "normalizer": null,
             "pre_tokenizer": null,
             "post_processor": serde_json::to_value(begin_with_bos()?).map_err(|error| failed("writing", &error))?,
@@ -68,6 +60,34 @@ impl Tokenizer {
             "model": { "type": "BPE", "dropout": null, "unk_token": UNK, "continuing_subword_prefix": null,
                        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
                        "ignore_merges": false, "vocab": vocabulary, "merges": [] },
+        });
+        finished(pretty(&document), Some(UNK))
+    }
+
+    /// One token for each of the words `w4`, `w5` and so on below `vocab_size`, after `<pad>` 0, `<s>` 1, `</s>` 2 and `<unk>` 3:
+    /// text for models that were never trained on any, as benchmarks need.
+    ///
+    /// # Errors
+    /// [`TokenizerError::TooSmall`] without a word, below 5.
+    pub fn words(vocab_size: usize) -> Result<Self, TokenizerError> {
+        if vocab_size < 5 {
+            return Err(TokenizerError::TooSmall { asked: vocab_size, least: 5 });
+        }
+        let specials = [PAD, BOS, EOS, UNK].map(String::from).into_iter();
+        let words = (4..vocab_size).map(|id| format!("w{id}"));
+        let vocabulary: Map<String, Value> =
+            specials.chain(words).enumerate().map(|(id, token)| (token, json!(id))).collect();
+        let document = json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": special_tokens(),
+            "normalizer": null,
+            "pre_tokenizer": { "type": "WhitespaceSplit" },
+            "post_processor": null,
+            // without one, words are joined by spaces
+            "decoder": null,
+            "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": UNK },
         });
         finished(pretty(&document), Some(UNK))
     }
@@ -86,7 +106,7 @@ impl Tokenizer {
         split_digits: bool,
     ) -> Result<Self, TokenizerError> {
         if vocab_size < SMALLEST_BPE {
-            return Err(TokenizerError::TooSmall { asked: vocab_size });
+            return Err(TokenizerError::TooSmall { asked: vocab_size, least: SMALLEST_BPE });
         }
         let bytes = ByteLevel::new(false, true, true);
         let mut steps: Vec<PreTokenizerWrapper> = vec![bytes.into()];
@@ -110,6 +130,15 @@ impl Tokenizer {
         let json = trained.to_string(true).map_err(|error| failed("writing the tokenizer", &error))?;
         finished(json, None)
     }
+}
+
+/// The entries of `<pad>`, `<s>`, `</s>` and `<unk>`, ids 0 to 3.
+fn special_tokens() -> Vec<Value> {
+    let entry = |(id, token): (usize, &str)| {
+        json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true })
+    };
+    [PAD, BOS, EOS, UNK].into_iter().enumerate().map(entry).collect()
 }
 
 /// `<s>` before a text, as Llama has it: a document has a beginning, and an empty prompt has an id to go on from.
