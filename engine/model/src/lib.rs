@@ -9,6 +9,7 @@ pub mod config;
 pub mod hf;
 pub mod kernels;
 pub mod logprobs;
+pub mod mamba;
 pub mod model;
 pub mod ops;
 pub mod packed;

@@ -7,8 +7,12 @@ dispatch! {
     pub fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu_on
 }
 
+/// `1 / (1 + e^-x)`.
+///
+/// # Safety
+/// As for [`Simd`].
 #[inline(always)]
-unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
+pub(super) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
     // SAFETY: the caller is inside a function compiled for `S`.
     unsafe {
         let one = S::splat(1.0);

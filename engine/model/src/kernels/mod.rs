@@ -9,13 +9,18 @@
 //! Vectors are always 16 lanes wide; see [`simd`].
 
 pub mod attention;
+pub mod conv;
 pub mod elementwise;
+pub mod gated_norm;
 pub mod gemm;
 pub mod norm;
 pub mod packed_attention;
 pub mod rope;
+pub mod scan;
+pub mod scan_backward;
 pub mod simd;
 pub mod softmax;
+pub mod time_step;
 
 use rayon::prelude::*;
 

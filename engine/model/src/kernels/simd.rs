@@ -84,6 +84,10 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     /// Reads `n <= 16` floats; the other lanes are zero.
     #[inline(always)]
     unsafe fn load_part(p: *const f32, n: usize) -> Self::V {
+        if n == 16 {
+            // SAFETY: forwarded from the caller.
+            return unsafe { Self::load(p) };
+        }
         let mut lanes = [0f32; 16];
         // SAFETY: the caller vouches for `n` readable floats at `p`; `lanes` holds 16.
         unsafe {
@@ -95,6 +99,10 @@ pub unsafe trait Simd: Copy + Send + Sync + 'static {
     /// Writes the first `n <= 16` lanes.
     #[inline(always)]
     unsafe fn store_part(p: *mut f32, v: Self::V, n: usize) {
+        if n == 16 {
+            // SAFETY: forwarded from the caller.
+            return unsafe { Self::store(p, v) };
+        }
         let mut lanes = [0f32; 16];
         // SAFETY: the caller vouches for `n` writable floats at `p`; `lanes` holds 16.
         unsafe {
