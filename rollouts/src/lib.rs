@@ -27,7 +27,7 @@ mod sampling;
 mod scheduler;
 
 pub use error::RolloutError;
-pub use pages::{PageCopy, PagePool, PageTable, pages_for};
+pub use pages::{ForkCopies, PageCopy, PagePool, PageTable, StateCopy, pages_for};
 pub use philox::{AddressError, Draw, RngKey, SAMPLE_BITS, SEED_BITS};
 pub use request::{Finish, NoStopRule, Request, Rollout, StopRule};
 pub use sampler::{Sampler, SamplerConfig, Stats};

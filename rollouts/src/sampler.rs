@@ -38,6 +38,12 @@ impl SamplerConfig {
         Self { max_sequences, kv_pages: (max_sequences + 1) * pages_for(longest), prefill_chunk: 1024 }
     }
 
+    /// Recurrent states that hybrid models need: one a sequence, and one for a prompt whose samples still wait;
+    /// [`KvCache::bytes_per_state`] gives their size.
+    pub fn states(&self) -> usize {
+        self.max_sequences + 1
+    }
+
     fn check(&self) -> Result<(), RolloutError> {
         let positive = |field, value: usize| match value {
             0 => Err(RolloutError::Setting {
@@ -100,8 +106,8 @@ impl Sampler {
         Ok(Self {
             config,
             model_config: model_config.clone(),
-            cache: KvCache::new(model_config, config.kv_pages),
-            pool: PagePool::new(config.kv_pages),
+            cache: KvCache::new(model_config, config.kv_pages, config.states()),
+            pool: PagePool::new(config.kv_pages, config.states()),
             tails: (0..4 * rayon::current_num_threads()).map(|_| Tail::default()).collect(),
             logits: Vec::new(),
         })
@@ -175,7 +181,10 @@ impl Sampler {
         let mut joined = 0;
         while scheduler.plan() {
             for copy in scheduler.take_copies() {
-                self.cache.copy_page(copy.from, copy.to);
+                if let Some(page) = copy.page {
+                    self.cache.copy_page(page.from, page.to);
+                }
+                self.cache.copy_state(copy.state.from, copy.state.to);
             }
             joined += scheduler.running();
             let step = scheduler.step();

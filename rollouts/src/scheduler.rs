@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use rlvr_model::Row;
 
-use crate::pages::{PageCopy, PagePool, PageTable, pages_for, shared_pages};
+use crate::pages::{ForkCopies, PagePool, PageTable, pages_for, shared_pages};
 use crate::philox::Draw;
 use crate::request::{Finish, Request, Rollout};
 
@@ -67,7 +67,7 @@ pub(crate) struct Sample {
     /// Its pages; none before it is admitted.
     table: PageTable,
     /// What to copy once the prompt is computed.
-    copy: Option<PageCopy>,
+    copy: Option<ForkCopies>,
 }
 
 /// What a group does in the current step.
@@ -93,6 +93,8 @@ struct Group {
     chunk: usize,
     /// The prompt's pages, held by `table` or by the sample that took it.
     prompt_pages: Vec<u32>,
+    /// And its recurrent state.
+    prompt_state: u32,
     /// Kept while samples wait; the last of them takes it and writes on in place.
     table: Option<PageTable>,
     running: Vec<Sample>,
@@ -131,7 +133,7 @@ pub(crate) struct Scheduler<'a> {
     groups: Vec<Group>,
     /// In the order in which they must be made. Only they and forward passes write to pages, so listing a copy as soon
     /// as its source is complete keeps it right even when the source page is given away before the copy is made.
-    copies: Vec<PageCopy>,
+    copies: Vec<ForkCopies>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -182,7 +184,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Copies to be made before the next forward pass, in this order.
-    pub fn take_copies(&mut self) -> Vec<PageCopy> {
+    pub fn take_copies(&mut self) -> Vec<ForkCopies> {
         std::mem::take(&mut self.copies)
     }
 
@@ -302,6 +304,7 @@ impl Group {
             prefilled: 0,
             chunk: 0,
             prompt_pages: table.ids().to_vec(),
+            prompt_state: table.state(),
             table: Some(table),
             running: Vec::new(),
             waiting: (0..request.samples).map(sample).collect(),
@@ -310,13 +313,13 @@ impl Group {
     }
 
     /// Gives the next waiting sample its pages and lets it join; `false`, with nothing changed, if they are not free.
-    fn admit_next(&mut self, pool: &mut PagePool, copies: &mut Vec<PageCopy>) -> bool {
+    fn admit_next(&mut self, pool: &mut PagePool, copies: &mut Vec<ForkCopies>) -> bool {
         let prompt = self.ids.len();
         let tokens = written(prompt, self.longest);
         let (table, copy) = if self.waiting.len() > 1 {
             let Some(prefix) = &self.table else { return false };
-            let Some(fork) = pool.fork(prefix, prompt, tokens) else { return false };
-            fork
+            let Some((table, copies)) = pool.fork(prefix, prompt, tokens) else { return false };
+            (table, Some(copies))
         } else {
             let Some(mut table) = self.table.take() else { return false };
             if !pool.grow(&mut table, pages_for(tokens) - pages_for(prompt)) {
@@ -342,7 +345,8 @@ impl Group {
             let end = self.prefilled + self.chunk;
             for position in self.prefilled..end {
                 let pages = &self.prompt_pages[..pages_for(position + 1)];
-                step.rows.push(Row { token: self.ids[position], position: position as u32, pages });
+                let (token, position) = (self.ids[position], position as u32);
+                step.rows.push(Row { token, position, pages, state: self.prompt_state });
             }
             if end == prompt && self.chunk > 0 {
                 self.turn = Turn::FirstTokens(step.wanted.len());
@@ -357,7 +361,7 @@ impl Group {
             let position = prompt + sample.ids.len() - 1;
             step.wanted.push(step.rows.len());
             let pages = &sample.table.ids()[..pages_for(position + 1)];
-            step.rows.push(Row { token, position: position as u32, pages });
+            step.rows.push(Row { token, position: position as u32, pages, state: sample.table.state() });
         }
     }
 

@@ -25,6 +25,17 @@ fn model() -> Model {
     Model::random(config, 4).unwrap()
 }
 
+/// Attention and recurrent states: what a sample continues is a copy of its prompt's state.
+fn hybrid() -> Model {
+    let fields = serde_json::json!({
+        "model_type": "granitemoehybrid", "vocab_size": VOCAB, "hidden_size": 48, "num_hidden_layers": 3,
+        "layer_types": ["mamba", "attention", "mamba"], "num_attention_heads": 4, "num_key_value_heads": 2,
+        "shared_intermediate_size": 64, "num_local_experts": 0, "mamba_n_heads": 6, "mamba_d_state": 16,
+        "max_position_embeddings": CONTEXT, "initializer_range": 0.2, "attention_multiplier": 0.25,
+    });
+    Model::random(ModelConfig::from_json(fields.as_object().unwrap()).unwrap(), 4).unwrap()
+}
+
 fn request(prompt: u64, tokens: usize, samples: u32) -> Request {
     let ids: Vec<u32> = (0..tokens).map(|i| ((i * i + 7 * prompt as usize + 3) % VOCAB) as u32).collect();
     Request { prompt, attempt: 0, ids: ids.into(), samples }
@@ -73,11 +84,11 @@ fn from_scratch(model: &Model, prompt: &[u32], ids: &[u32], temperature: f64) ->
     let sequence = [prompt, ids].concat();
     let pages: Vec<u32> = (0..sequence.len().div_ceil(PAGE) as u32).collect();
     let rows: Vec<Row<'_>> = (0..sequence.len() - 1)
-        .map(|p| Row { token: sequence[p], position: p as u32, pages: &pages[..=p / PAGE] })
+        .map(|p| Row { token: sequence[p], position: p as u32, pages: &pages[..=p / PAGE], state: 0 })
         .collect();
     let wanted: Vec<usize> = (prompt.len() - 1..rows.len()).collect();
     let mut logits = Vec::new();
-    let mut cache = KvCache::new(&model.config, pages.len());
+    let mut cache = KvCache::new(&model.config, pages.len(), 1);
     model.forward_cached(&rows, &wanted, &mut cache, &mut logits).unwrap();
     let rows = logits.chunks(VOCAB).zip(ids);
     rows.map(|(row, id)| {
@@ -89,8 +100,11 @@ fn from_scratch(model: &Model, prompt: &[u32], ids: &[u32], temperature: f64) ->
 
 #[test]
 fn rollouts_are_the_same_to_the_bit_however_they_are_batched() {
-    let model = model();
-    let (reference, stats) = generate(&model, config(64, 200, 4096), &requests(), &params());
+    [model(), hybrid()].iter().for_each(rollouts_do_not_depend_on_the_batch);
+}
+
+fn rollouts_do_not_depend_on_the_batch(model: &Model) {
+    let (reference, stats) = generate(model, config(64, 200, 4096), &requests(), &params());
     assert_eq!(reference.len(), 21);
     assert_eq!(stats.prefill_tokens, 112, "each prompt runs once");
     assert_eq!(stats.generated_tokens, reference.values().map(|r| r.ids.len() as u64).sum::<u64>());
@@ -107,10 +121,10 @@ fn rollouts_are_the_same_to_the_bit_however_they_are_batched() {
         (config(64, 20, 1), requests()),
         (config(10, 200, 20), reversed),
     ] {
-        let (rollouts, _) = generate(&model, config, &requests, &params());
+        let (rollouts, _) = generate(model, config, &requests, &params());
         assert_eq!(rollouts, reference, "{config:?}");
     }
-    let (alone, _) = generate(&model, config(2, 20, 9), &[request(2, 40, 2)], &params());
+    let (alone, _) = generate(model, config(2, 20, 9), &[request(2, 40, 2)], &params());
     for (key, rollout) in alone {
         assert_eq!(rollout, reference[&key], "two of five samples, alone");
     }
@@ -129,8 +143,7 @@ fn one_thread_draws_what_many_draw() {
 
 #[test]
 fn kept_log_probabilities_are_those_of_a_forward_pass_from_scratch() {
-    let model = model();
-    for temperature in [1.0, 0.7] {
+    for (model, temperature) in [(model(), 1.0), (model(), 0.7), (hybrid(), 1.0), (hybrid(), 0.7)] {
         let params = SamplingParams { temperature, top_p: 0.9, ..params() };
         let (rollouts, _) = generate(&model, config(6, 30, 10), &requests(), &params);
         for request in requests() {
@@ -148,8 +161,7 @@ fn kept_log_probabilities_are_those_of_a_forward_pass_from_scratch() {
 
 #[test]
 fn kept_log_probabilities_are_the_trainers_to_the_bit() {
-    let model = model();
-    for temperature in [1.0, 0.7, 1.6] {
+    for (model, temperature) in [(model(), 1.0), (model(), 0.7), (model(), 1.6), (hybrid(), 0.7)] {
         let params = SamplingParams { temperature, top_k: 12, ..params() };
         let (rollouts, _) = generate(&model, config(6, 30, 10), &requests(), &params);
         for rollout in rollouts.values() {

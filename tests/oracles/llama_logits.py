@@ -1,15 +1,6 @@
 """Random Llama checkpoints with transformers' own numbers for them.
 
-Writes to tests/fixtures/llama/NAME/ a model folder as `save_pretrained` makes it (f32 unless said otherwise), and
-beside the weights `expected.safetensors`:
-
-    input_ids      i64 [T]      one sequence
-    logits         f32 [T, V]   of the full forward, eager attention
-    cached_logits  f32 [T, V]   a prefill of `prefill` ids, then one id at a time through the KV cache
-    prefill        i64 [1]
-    loss           f32 [1]      mean cross entropy of ids 1.. given those before them
-    grad.NAME      f32          d loss / d NAME for every parameter (a tied output matrix counts to the embedding)
-    inv_freq       f32 [D / 2]  the rotary inverse frequencies in use
+Writes to tests/fixtures/llama/NAME/ what `model_logits.py` says.
 
 Made with torch 2.15.0, transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6, Python 3 on x86-64:
 
@@ -17,12 +8,11 @@ Made with torch 2.15.0, transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6, Pyt
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from model_logits import write
 from transformers import LlamaConfig, LlamaForCausalLM
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
@@ -68,52 +58,16 @@ def spell_as_transformers_4(path):
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def model_of(name, fields):
-    model = LlamaForCausalLM(LlamaConfig(attn_implementation="eager", **fields)).float()
-    with torch.no_grad():
-        for parameter_name, parameter in model.named_parameters():
-            # Larger than the usual 0.02, so that every part moves the logits; norms are not all ones.
-            mean = 1.0 if "norm" in parameter_name else 0.0
-            parameter.copy_(mean + 0.2 * torch.randn_like(parameter))
-            parameter.copy_(parameter.to(STORED.get(name, torch.float32)).float())
-    return model.eval()
-
-
-def expected(model, length):
-    ids = torch.randint(3, model.config.vocab_size, (1, length))
-    logits = model(ids).logits
-    loss = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:])
-    loss.backward()
-    numbers = {"input_ids": ids[0], "logits": logits[0].detach(), "loss": loss.detach().reshape(1)}
-    numbers |= {f"grad.{name}": parameter.grad.clone() for name, parameter in model.named_parameters()}
-    numbers["inv_freq"] = model.model.rotary_emb.inv_freq
-    prefill = length // 3
-    with torch.no_grad():
-        step = model(ids[:, :prefill], use_cache=True)
-        rows = [step.logits[0]]
-        for position in range(prefill, length):
-            step = model(ids[:, position:position + 1], past_key_values=step.past_key_values, use_cache=True)
-            rows.append(step.logits[0])
-    numbers["cached_logits"] = torch.cat(rows)
-    numbers["prefill"] = torch.tensor([prefill])
-    assert (numbers["cached_logits"] - numbers["logits"]).abs().max() < 1e-4
-    return {name: number.contiguous() for name, number in numbers.items()}
-
-
 def main(root):
     torch.use_deterministic_algorithms(True)
     for seed, (name, (fields, length)) in enumerate(CASES.items()):
         torch.manual_seed(seed)
         folder = root / name
-        shutil.rmtree(folder, ignore_errors=True)
-        model = model_of(name, fields)
-        numbers = expected(model, length)
-        stored = model.to(STORED.get(name, torch.float32))
-        stored.save_pretrained(folder, max_shard_size="20KB" if "sharded" in name else "5GB")
+        model = LlamaForCausalLM(LlamaConfig(attn_implementation="eager", **fields))
+        stored = STORED.get(name, torch.float32)
+        write(folder, model, length, stored, "20KB" if "sharded" in name else "5GB")
         if "old_config" in name:
             spell_as_transformers_4(folder / "config.json")
-        save_file(numbers, folder / "expected.safetensors")
-        print(f"{name}: {sum(file.stat().st_size for file in folder.iterdir())} bytes, loss {numbers['loss'].item():.4f}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-//! The cached forward: prefill chunks and decode steps of many sequences as one batch of rows over paged keys and values.
+//! The cached forward: prefill chunks and decode steps of many sequences as one batch of rows, over paged keys and values and, in
+//! hybrid models, one recurrent state a sequence.
 //!
-//! Who owns which page is the caller's affair (`rlvr-rollouts`); here a row merely names its pages.
+//! Who owns which page and state is the caller's affair (`rlvr-rollouts`); here a row merely names them.
 
-use crate::blocks::{AttentionBuffers, MlpBuffers};
-use crate::config::ModelConfig;
+use crate::blocks::{AttentionBuffers, MambaBuffers, MlpBuffers};
+use crate::config::{BlockKind, ModelConfig};
 use crate::kernels::attention::Block;
 use crate::kernels::gemm::{View, gemm};
 use crate::kernels::{elementwise, for_row_blocks, norm};
-use crate::model::Model;
+use crate::model::{Mixer, Model};
 use crate::params::{ParamId, ParamSlices};
 use candle_core::Result;
 
@@ -22,12 +23,18 @@ pub struct Row<'a> {
     pub position: u32,
     /// Pages of its sequence: `pages[i]` holds positions `16 i..16 i + 15`. They must reach to `position`.
     pub pages: &'a [u32],
+    /// The recurrent state of its sequence, which begins anew at position 0; of no account in a model without one.
+    pub state: u32,
 }
 
-/// Keys and values of all layers in pages of [`PAGE`] positions, f32, with the buffers of the forward over them.
+/// Keys and values of all attention layers in pages of [`PAGE`] positions, and the recurrent states of all Mamba-2 layers, f32, with the
+/// buffers of the forward over them.
 pub struct KvCache {
     layers: Vec<Vec<f32>>,
     pages: usize,
+    /// For each Mamba-2 layer `[states, floats of one]`.
+    states: Vec<Vec<f32>>,
+    state_count: usize,
     kv_heads: usize,
     block: Block,
     buffers: Buffers,
@@ -39,17 +46,28 @@ struct Buffers {
     normed: Vec<f32>,
     out: Vec<f32>,
     attention: AttentionBuffers,
+    mamba: MambaBuffers,
     mlp: MlpBuffers,
 }
 
 impl KvCache {
-    /// A cache of `pages` pages for models of this configuration.
-    pub fn new(config: &ModelConfig, pages: usize) -> Self {
+    /// A cache of `pages` pages and `states` recurrent states for models of this configuration, which may have no use for one or the other.
+    pub fn new(config: &ModelConfig, pages: usize, states: usize) -> Self {
         let block = Block { head_dim: config.head_dim };
         let kv_heads = config.num_key_value_heads;
-        let layer = || vec![0.0; pages * kv_heads * block.len()];
-        let layers = (0..config.num_hidden_layers).map(|_| layer()).collect();
-        KvCache { layers, pages, kv_heads, block, buffers: Buffers::default() }
+        let layers =
+            (0..attention_layers(config)).map(|_| vec![0.0; pages * kv_heads * block.len()]).collect();
+        let floats = Self::bytes_per_layer_state(config) / size_of::<f32>();
+        let states_of = |_| vec![0.0; states * floats];
+        KvCache {
+            layers,
+            pages,
+            states: (0..mamba_layers(config)).map(states_of).collect(),
+            state_count: states,
+            kv_heads,
+            block,
+            buffers: Buffers::default(),
+        }
     }
 
     /// Number of pages.
@@ -60,7 +78,29 @@ impl KvCache {
     /// Bytes of one page over all layers of a model of this configuration.
     pub fn bytes_per_page(config: &ModelConfig) -> usize {
         let block = Block { head_dim: config.head_dim };
-        config.num_hidden_layers * config.num_key_value_heads * block.len() * size_of::<f32>()
+        attention_layers(config) * config.num_key_value_heads * block.len() * size_of::<f32>()
+    }
+
+    /// Bytes of one sequence's recurrent state over all layers of a model of this configuration; 0 where it has none.
+    pub fn bytes_per_state(config: &ModelConfig) -> usize {
+        mamba_layers(config) * Self::bytes_per_layer_state(config)
+    }
+
+    fn bytes_per_layer_state(config: &ModelConfig) -> usize {
+        let floats = config.mamba.as_ref().map_or(0, |m| m.shape(config.rms_norm_eps as f32).state_len());
+        floats * size_of::<f32>()
+    }
+
+    /// Copies state `from` over state `to`, in all layers.
+    ///
+    /// # Panics
+    /// When a state does not exist.
+    pub fn copy_state(&mut self, from: u32, to: u32) {
+        for layer in &mut self.states {
+            let size = layer.len() / self.state_count;
+            let from = from as usize * size;
+            layer.copy_within(from..from + size, to as usize * size);
+        }
     }
 
     /// Copies page `from` over page `to`, in all layers.
@@ -74,6 +114,14 @@ impl KvCache {
             layer.copy_within(from..from + size, to as usize * size);
         }
     }
+}
+
+fn attention_layers(config: &ModelConfig) -> usize {
+    config.blocks().iter().filter(|b| matches!(b.kind, BlockKind::Attention { .. })).count()
+}
+
+fn mamba_layers(config: &ModelConfig) -> usize {
+    config.blocks().iter().filter(|b| b.kind == BlockKind::Mamba).count()
 }
 
 /// The pages of one layer.
@@ -104,9 +152,9 @@ impl LayerPages<'_> {
 }
 
 impl Model {
-    /// Runs rows (prefill chunks and decode steps alike; rows of one sequence in ascending position) through the model:
-    /// writes each row's key and value into its page, lets it attend to positions `0..=position`, and leaves the logits of
-    /// the rows `wanted`, `[wanted.len(), vocab]`, in `out`.
+    /// Runs rows (prefill chunks and decode steps alike; rows of one sequence beside each other in ascending position) through the
+    /// model: writes each row's key and value into its page and its part into its sequence's state, lets it see positions
+    /// `0..=position`, and leaves the logits of the rows `wanted`, `[wanted.len(), vocab]`, in `out`.
     ///
     /// Each row's logits have the same bits whatever rows stand beside it.
     ///
@@ -127,24 +175,33 @@ impl Model {
             return Ok(());
         }
         let params = self.params.read()?;
-        let KvCache { layers, block, kv_heads, buffers, .. } = kv;
-        let Buffers { x, normed, out: added, attention, mlp } = buffers;
+        let KvCache { layers, states, block, kv_heads, buffers, .. } = kv;
+        let Buffers { x, normed, out: added, attention, mamba, mlp } = buffers;
         let embedding = params.get(self.embedding);
         x.clear();
         for row in rows {
             x.extend_from_slice(&embedding[row.token as usize * width..(row.token as usize + 1) * width]);
         }
+        elementwise::scale(x, self.config.multipliers.embedding as f32);
         normed.resize(rows.len() * width, 0.0);
-        added.resize(rows.len() * width, 0.0);
         let eps = self.config.rms_norm_eps as f32;
-        for (layer, data) in self.layers.iter().zip(layers) {
-            let mut pages = LayerPages { data, block: *block, kv_heads: *kv_heads };
-            norm_rows(&params, layer.input_norm, x, eps, normed);
-            layer.attention.cached(&params, rows, normed, &mut pages, attention, added);
-            elementwise::add_assign(x, added);
-            norm_rows(&params, layer.post_norm, x, eps, normed);
-            layer.mlp.cached(&params, rows.len(), normed, mlp, added);
-            elementwise::add_assign(x, added);
+        let residual = self.config.multipliers.residual as f32;
+        let (mut layers, mut states) = (layers.iter_mut(), states.iter_mut());
+        for part in &self.blocks {
+            norm_rows(&params, part.norm, x, eps, normed);
+            match &part.mixer {
+                Mixer::Attention(one) => {
+                    let data = layers.next().expect("the cache has as many layers as the model");
+                    let mut pages = LayerPages { data, block: *block, kv_heads: *kv_heads };
+                    one.cached(&params, rows, normed, &mut pages, attention, added);
+                }
+                Mixer::Mamba(one) => {
+                    let states = states.next().expect("the cache has as many layers as the model");
+                    one.cached(&params, rows, normed, states, mamba, added);
+                }
+                Mixer::Mlp(one) => one.cached(&params, rows.len(), normed, mlp, added),
+            }
+            elementwise::add_scaled(x, residual, added);
         }
         added.clear();
         for row in wanted {
@@ -152,6 +209,7 @@ impl Model {
         }
         normed.resize(wanted.len() * width, 0.0);
         norm_rows(&params, self.norm, added, eps, normed);
+        elementwise::scale(normed, self.logit_factor());
         let head = View::rows(params.get(self.head), width).t();
         gemm((wanted.len(), vocab, width), View::rows(normed, width), head, out, false);
         Ok(())
@@ -176,6 +234,9 @@ impl Model {
                     "the pages of a row at position {} do not reach it or do not exist",
                     row.position
                 );
+            }
+            if !kv.states.is_empty() && row.state as usize >= kv.state_count {
+                candle_core::bail!("state {} does not exist; there are {}", row.state, kv.state_count);
             }
         }
         if let Some(row) = wanted.iter().find(|w| **w >= rows.len()) {

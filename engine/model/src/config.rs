@@ -5,10 +5,13 @@
 //! readers agree. Every field of the file is accounted for: it is used, known to change nothing, or an error that
 //! names it. A field that is silently ignored would train another model than the one on disk.
 //!
-//! An architecture is one function that reads its fields (`Architecture::read`) and one list of blocks
-//! ([`ModelConfig::parameter_names_and_shapes`]); families are told apart there and nowhere else.
+//! An architecture is one function that reads its fields (in `architecture`) and one list of blocks
+//! ([`ModelConfig::blocks`]); families are told apart there and nowhere else.
 
+mod architecture;
 mod fields;
+mod layers;
+mod parts;
 mod rope;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +19,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use fields::Fields;
+pub use architecture::Architecture;
+use fields::{Fields, named_infinities};
+pub use layers::{BlockKind, BlockSpec, Init, LayerType, ParamSpec};
+pub use parts::{Mamba, Multipliers};
 pub use rope::{Llama3, Rope};
 
 /// Why a `config.json` is refused.
@@ -67,88 +73,6 @@ impl ConfigError {
     }
 }
 
-/// A family of models whose forward this crate computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Architecture {
-    /// Llama 2, 3, 3.1, 3.2, SmolLM2 and others of `LlamaForCausalLM`: pre-norm blocks of grouped-query attention
-    /// with rotary positions and of SwiGLU, no biases.
-    Llama,
-}
-
-impl Architecture {
-    const ALL: [Architecture; 1] = [Architecture::Llama];
-
-    /// The class name in `architectures`.
-    pub fn class_name(self) -> &'static str {
-        match self {
-            Architecture::Llama => "LlamaForCausalLM",
-        }
-    }
-
-    /// The name in `model_type`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Architecture::Llama => "llama",
-        }
-    }
-
-    /// The architecture that `architectures` and `model_type` name; Llama where neither is given.
-    fn named(fields: &mut Fields<'_>) -> Result<Self, ConfigError> {
-        let classes = fields.strings("architectures")?;
-        let model_type = fields.string("model_type")?;
-        let known = || Self::ALL.map(Self::class_name).join(", ");
-        let by_class = match classes.as_slice() {
-            [] => None,
-            [class] => {
-                Some(Self::ALL.into_iter().find(|one| one.class_name() == class).ok_or_else(|| {
-                    ConfigError::field("architectures", format!("is [\"{class}\"]: supported is {}", known()))
-                })?)
-            }
-            more => {
-                return Err(ConfigError::field(
-                    "architectures",
-                    format!("names {} classes: one is right", more.len()),
-                ));
-            }
-        };
-        let by_type = match &model_type {
-            None => None,
-            Some(name) => {
-                Some(Self::ALL.into_iter().find(|one| one.model_type() == name).ok_or_else(|| {
-                    let types = Self::ALL.map(Self::model_type).join(", ");
-                    ConfigError::field("model_type", format!("is \"{name}\": supported is {types}"))
-                })?)
-            }
-        };
-        match (by_class, by_type) {
-            (Some(class), Some(typed)) if class != typed => Err(ConfigError::field(
-                "model_type",
-                format!("is \"{}\", but `architectures` says {}", typed.model_type(), class.class_name()),
-            )),
-            (class, typed) => Ok(class.or(typed).unwrap_or(Architecture::Llama)),
-        }
-    }
-
-    /// Reads the fields of this architecture; those it has no use for are left in `fields`.
-    fn read(self, fields: &mut Fields<'_>) -> Result<ModelConfig, ConfigError> {
-        match self {
-            Architecture::Llama => {
-                fields.only_strings("hidden_act", &["silu", "swish"])?;
-                for bias in ["attention_bias", "mlp_bias"] {
-                    fields.only_false(bias)?;
-                }
-                // Written by SmolLM2; rotary pairs are (i, i + head_dim / 2) in every checkpoint of this class.
-                fields.only_false("rope_interleaved")?;
-                fields.only_number("attention_dropout", 0.0)?;
-                fields.only_number("pretraining_tp", 1.0)?;
-                fields.only_null("sliding_window")?;
-                fields.only_null("quantization_config")?;
-                ModelConfig::read_common(self, fields)
-            }
-        }
-    }
-}
-
 /// The type that the folder's weights are stored in; in memory they are f32 on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
@@ -167,6 +91,18 @@ impl Dtype {
             Dtype::F32 => "float32",
             Dtype::Bf16 => "bfloat16",
             Dtype::F16 => "float16",
+        }
+    }
+
+    /// The field, under its new or its old name; f32 without it.
+    fn read(fields: &mut Fields<'_>) -> Result<Self, ConfigError> {
+        match (fields.string("dtype")?, fields.string("torch_dtype")?) {
+            (Some(new), Some(old)) if new != old => {
+                Err(ConfigError::field("dtype", format!("is \"{new}\", but `torch_dtype` says \"{old}\"")))
+            }
+            (Some(name), _) => Dtype::named("dtype", &name),
+            (None, Some(name)) => Dtype::named("torch_dtype", &name),
+            (None, None) => Ok(Dtype::F32),
         }
     }
 
@@ -208,8 +144,24 @@ pub struct ModelConfig {
     pub num_attention_heads: usize,
     /// Key and value heads; divides the query heads.
     pub num_key_value_heads: usize,
-    /// Width of one head; even. Where absent, `hidden_size / num_attention_heads`.
+    /// Width of one head; even where there are rotary positions. Where absent, `hidden_size / num_attention_heads`.
     pub head_dim: usize,
+    /// What each layer mixes tokens with, `[num_hidden_layers]`.
+    pub layers: Vec<LayerType>,
+    /// Positions that sliding attention sees, itself included.
+    pub sliding_window: Option<usize>,
+    /// Whether the projections to queries, keys and values have biases.
+    pub qkv_bias: bool,
+    /// Whether the projection out of attention has one.
+    pub output_bias: bool,
+    /// Whether the MLP's projections have biases.
+    pub mlp_bias: bool,
+    /// Whether queries and keys are normalised by head before they are rotated.
+    pub qk_norm: bool,
+    /// Granite's factors.
+    pub multipliers: Multipliers,
+    /// Sizes of the Mamba-2 layers, if there are any.
+    pub mamba: Option<Mamba>,
     /// The longest sequence, in tokens, that the model is meant for.
     pub max_position_embeddings: usize,
     /// Added to the mean square in RMSNorm.
@@ -241,7 +193,7 @@ impl ModelConfig {
         let path = folder.join("config.json");
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        let fields: Map<String, Value> = serde_json::from_str(&text)
+        let fields: Map<String, Value> = serde_json::from_str(&named_infinities(&text))
             .map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
         if !fields.contains_key("architectures") && !fields.contains_key("model_type") {
             let problem = "is missing: without it, it is not known which model this is";
@@ -262,43 +214,64 @@ impl ModelConfig {
         Ok(config)
     }
 
-    /// The fields that all architectures share.
-    fn read_common(architecture: Architecture, fields: &mut Fields<'_>) -> Result<Self, ConfigError> {
+    /// The sizes and ids that all architectures have; the rest is as for the plainest of them.
+    fn read_sizes(architecture: Architecture, fields: &mut Fields<'_>) -> Result<Self, ConfigError> {
         let hidden_size = fields.required_size("hidden_size")?;
         let num_attention_heads = fields.required_size("num_attention_heads")?;
         let max_position_embeddings = fields.required_size("max_position_embeddings")?;
         if num_attention_heads == 0 {
             return Err(ConfigError::field("num_attention_heads", "is 0: at least 1 is right"));
         }
-        let dtype = match (fields.string("dtype")?, fields.string("torch_dtype")?) {
-            (Some(new), Some(old)) if new != old => {
-                return Err(ConfigError::field(
-                    "dtype",
-                    format!("is \"{new}\", but `torch_dtype` says \"{old}\""),
-                ));
-            }
-            (Some(name), _) => Dtype::named("dtype", &name)?,
-            (None, Some(name)) => Dtype::named("torch_dtype", &name)?,
-            (None, None) => Dtype::F32,
-        };
+        let nemotron = architecture == Architecture::NemotronH;
+        let num_hidden_layers = if nemotron { 0 } else { fields.required_size("num_hidden_layers")? };
+        if num_hidden_layers > MOST_LAYERS {
+            let problem = format!("is {num_hidden_layers}: 1 to {MOST_LAYERS} is right");
+            return Err(ConfigError::field("num_hidden_layers", problem));
+        }
+        let head_dim = fields.same_size(&["head_dim", "attention_head_dim"])?.or(match architecture {
+            Architecture::Qwen3 | Architecture::NemotronH => Some(128),
+            _ => None,
+        });
+        if head_dim.is_none() && !hidden_size.is_multiple_of(num_attention_heads) {
+            let problem = format!(
+                "is {hidden_size}: a multiple of `num_attention_heads` ({num_attention_heads}) is right"
+            );
+            return Err(ConfigError::field("hidden_size", problem));
+        }
+        let kv_heads = fields.same_size(&["num_key_value_heads", "num_query_groups"])?;
+        // without the field, Qwen's have none
+        let qwen = matches!(architecture, Architecture::Qwen2 | Architecture::Qwen3);
+        let default_id = |id: u32| if qwen { Vec::new() } else { vec![id] };
         Ok(Self {
             architecture,
             vocab_size: fields.required_size("vocab_size")?,
             hidden_size,
-            intermediate_size: fields.required_size("intermediate_size")?,
-            num_hidden_layers: fields.required_size("num_hidden_layers")?,
+            // Granite's hybrids have a shared MLP of another size and no use for this field
+            intermediate_size: match architecture {
+                Architecture::GraniteMoeHybrid => fields.size("intermediate_size")?.unwrap_or(1),
+                _ => fields.required_size("intermediate_size")?,
+            },
+            num_hidden_layers,
             num_attention_heads,
-            num_key_value_heads: fields.size("num_key_value_heads")?.unwrap_or(num_attention_heads),
-            head_dim: fields.size("head_dim")?.unwrap_or(hidden_size / num_attention_heads),
+            num_key_value_heads: kv_heads.unwrap_or(num_attention_heads),
+            head_dim: head_dim.unwrap_or(hidden_size / num_attention_heads),
+            layers: vec![LayerType::FullAttention; num_hidden_layers],
+            sliding_window: None,
+            qkv_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            qk_norm: false,
+            multipliers: Multipliers::default(),
+            mamba: None,
             max_position_embeddings,
-            rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6),
-            rope: Some(Rope::read(fields, max_position_embeddings)?),
+            rms_norm_eps: 1e-6,
+            rope: None,
             tie_word_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(false),
-            bos_token_id: fields.ids("bos_token_id", &[1])?.first().copied(),
-            eos_token_id: fields.ids("eos_token_id", &[2])?,
-            pad_token_id: fields.ids("pad_token_id", &[])?.first().copied(),
+            bos_token_id: fields.ids("bos_token_id", &default_id(1))?.first().copied(),
+            eos_token_id: fields.ids("eos_token_id", &default_id(2))?,
+            pad_token_id: fields.ids("pad_token_id", if nemotron { &[0] } else { &[] })?.first().copied(),
             initializer_range: fields.number("initializer_range")?.unwrap_or(0.02),
-            dtype,
+            dtype: Dtype::read(fields)?,
         })
     }
 
@@ -321,16 +294,27 @@ impl ModelConfig {
             }
         }
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
-        if !self.hidden_size.is_multiple_of(heads) {
-            let problem =
-                format!("is {}: a multiple of `num_attention_heads` ({heads}) is right", self.hidden_size);
-            return Err(ConfigError::field("hidden_size", problem));
-        }
         if !heads.is_multiple_of(kv_heads) {
             let problem = format!("is {kv_heads}: a divisor of `num_attention_heads` ({heads}) is right");
             return Err(ConfigError::field("num_key_value_heads", problem));
         }
-        if !self.head_dim.is_multiple_of(2) {
+        if self.layers.len() != self.num_hidden_layers {
+            let problem = format!("has {} entries for {} layers", self.layers.len(), self.num_hidden_layers);
+            return Err(ConfigError::field("layer_types", problem));
+        }
+        if self.layers.contains(&LayerType::SlidingAttention) && self.sliding_window.is_none_or(|w| w == 0) {
+            let problem = "is needed, at least 1, for `layer_types` has sliding_attention";
+            return Err(ConfigError::field("sliding_window", problem));
+        }
+        if self.layers.contains(&LayerType::Mamba) && self.mamba.is_none() {
+            let problem = format!("has linear_attention, which {} knows not", self.architecture.class_name());
+            return Err(ConfigError::field("layer_types", problem));
+        }
+        if self.layers.contains(&LayerType::Mlp) && self.architecture != Architecture::NemotronH {
+            let problem = format!("has mlp, which {} knows not", self.architecture.class_name());
+            return Err(ConfigError::field("layer_types", problem));
+        }
+        if self.rope.is_some() && !self.head_dim.is_multiple_of(2) {
             let problem = format!("is {}: rotary positions need an even one", self.head_dim);
             return Err(ConfigError::field("head_dim", problem));
         }
@@ -342,6 +326,8 @@ impl ModelConfig {
             let problem = format!("is {}: 0 to 1 is right", self.initializer_range);
             return Err(ConfigError::field("initializer_range", problem));
         }
+        self.multipliers.validate()?;
+        self.mamba.as_ref().map_or(Ok(()), |mamba| mamba.validate(self.architecture))?;
         self.rope.as_ref().map_or(Ok(()), Rope::validate)
     }
 
@@ -349,54 +335,6 @@ impl ModelConfig {
     /// `position * inv_freq[i]`. Empty where the model has no rotary positions.
     pub fn inv_freq(&self) -> Vec<f64> {
         self.rope.as_ref().map_or_else(Vec::new, |rope| rope.inv_freq(self.head_dim))
-    }
-
-    /// Every trainable tensor with its shape, under its Hugging Face name, in the order of the forward. Matrices are
-    /// `[out, in]`. A tied output matrix is not listed: it is `model.embed_tokens.weight`.
-    pub fn parameter_names_and_shapes(&self) -> Vec<(String, Vec<usize>)> {
-        let mut list =
-            vec![("model.embed_tokens.weight".to_string(), vec![self.vocab_size, self.hidden_size])];
-        for layer in 0..self.num_hidden_layers {
-            let block = format!("model.layers.{layer}");
-            list.push((format!("{block}.input_layernorm.weight"), vec![self.hidden_size]));
-            self.attention_parameters(&block, &mut list);
-            list.push((format!("{block}.post_attention_layernorm.weight"), vec![self.hidden_size]));
-            self.gated_mlp_parameters(&block, &mut list);
-        }
-        list.push(("model.norm.weight".to_string(), vec![self.hidden_size]));
-        if !self.tie_word_embeddings {
-            list.push(("lm_head.weight".to_string(), vec![self.vocab_size, self.hidden_size]));
-        }
-        list
-    }
-
-    fn attention_parameters(&self, block: &str, list: &mut Vec<(String, Vec<usize>)>) {
-        let queries = self.num_attention_heads * self.head_dim;
-        let keys = self.num_key_value_heads * self.head_dim;
-        for (name, shape) in [
-            ("q_proj", [queries, self.hidden_size]),
-            ("k_proj", [keys, self.hidden_size]),
-            ("v_proj", [keys, self.hidden_size]),
-            ("o_proj", [self.hidden_size, queries]),
-        ] {
-            list.push((format!("{block}.self_attn.{name}.weight"), shape.to_vec()));
-        }
-    }
-
-    fn gated_mlp_parameters(&self, block: &str, list: &mut Vec<(String, Vec<usize>)>) {
-        for (name, shape) in [
-            ("gate_proj", [self.intermediate_size, self.hidden_size]),
-            ("up_proj", [self.intermediate_size, self.hidden_size]),
-            ("down_proj", [self.hidden_size, self.intermediate_size]),
-        ] {
-            list.push((format!("{block}.mlp.{name}.weight"), shape.to_vec()));
-        }
-    }
-
-    /// The number of trainable numbers; a tied output matrix counts once.
-    pub fn parameters(&self) -> usize {
-        let size = |shape: &[usize]| shape.iter().fold(1_usize, |all, side| all.saturating_mul(*side));
-        self.parameter_names_and_shapes().iter().fold(0, |sum, (_, shape)| sum.saturating_add(size(shape)))
     }
 
     /// The fields of a `config.json` that transformers 4 and 5, vLLM and [`from_json`](Self::from_json) read alike.
@@ -417,9 +355,7 @@ impl ModelConfig {
             "num_key_value_heads": self.num_key_value_heads,
             "head_dim": self.head_dim,
             "hidden_act": "silu",
-            "attention_bias": false,
             "attention_dropout": 0.0,
-            "mlp_bias": false,
             "max_position_embeddings": self.max_position_embeddings,
             "rms_norm_eps": self.rms_norm_eps,
             "initializer_range": self.initializer_range,
@@ -435,6 +371,7 @@ impl ModelConfig {
         if let Some(rope) = &self.rope {
             rope.write(&mut fields);
         }
+        self.architecture.write(self, &mut fields);
         fields
     }
 }

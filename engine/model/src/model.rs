@@ -1,8 +1,8 @@
 //! A decoder-only language model: blocks over one store of parameters, with a training forward and (in [`crate::cached`])
 //! a cached one.
 
-use crate::blocks::{Attention, Mlp, Names};
-use crate::config::ModelConfig;
+use crate::blocks::{Attention, Mamba, Mlp, Names};
+use crate::config::{BlockKind, Init, ModelConfig, ParamSpec};
 use crate::hf;
 use crate::kernels::rope::RopeTable;
 use crate::logprobs::{Targets, TokenLogprobs, token_logprobs};
@@ -50,63 +50,91 @@ pub struct Model {
     /// The one store that trainer and sampler share.
     pub params: Params,
     pub(crate) embedding: ParamId,
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) blocks: Vec<Block>,
     pub(crate) norm: ParamId,
     pub(crate) head: ParamId,
 }
 
-/// One layer: attention and MLP, each normalised before and added after.
+/// One block: its input is normalised and its output added to the residual stream.
 #[derive(Clone, Debug)]
-pub(crate) struct Layer {
-    pub input_norm: ParamId,
-    pub attention: Attention,
-    pub post_norm: ParamId,
-    pub mlp: Mlp,
+pub(crate) struct Block {
+    pub norm: ParamId,
+    pub mixer: Mixer,
+}
+
+/// What a block computes.
+#[derive(Clone, Debug)]
+pub(crate) enum Mixer {
+    Attention(Attention),
+    Mamba(Mamba),
+    Mlp(Mlp),
+}
+
+impl Mixer {
+    fn forward(
+        &self,
+        tape: &Tape,
+        params: &Params,
+        batch: &Arc<Packed>,
+        x: &Var,
+    ) -> candle_core::Result<Var> {
+        match self {
+            Mixer::Attention(attention) => attention.forward(tape, params, batch, x),
+            Mixer::Mamba(mamba) => mamba.forward(tape, params, batch, x),
+            Mixer::Mlp(mlp) => mlp.forward(tape, params, x),
+        }
+    }
 }
 
 impl Model {
-    /// Puts a model together from parameters in the order of `config.parameter_names_and_shapes()`.
+    /// Puts a model together from parameters in the order of `config.parameter_specs()`.
     fn assemble(config: ModelConfig, generation: hf::GenerationConfig, params: Params) -> Self {
         let names = Names(params.iter().enumerate().map(|(i, p)| (p.name.clone(), ParamId(i))).collect());
         let rope = config
             .rope
             .is_some()
             .then(|| Arc::new(RopeTable::new(config.max_position_embeddings, &config.inv_freq())));
-        let shape = AttentionShape {
-            heads: config.num_attention_heads,
-            kv_heads: config.num_key_value_heads,
-            head_dim: config.head_dim,
-            scale: (1.0 / (config.head_dim as f64).sqrt()) as f32,
-            rope,
+        let eps = config.rms_norm_eps as f32;
+        let scale = config.multipliers.attention.unwrap_or(1.0 / (config.head_dim as f64).sqrt());
+        let mixer = |kind: BlockKind, prefix: &str| match kind {
+            BlockKind::Attention { window } => {
+                let shape = AttentionShape {
+                    heads: config.num_attention_heads,
+                    kv_heads: config.num_key_value_heads,
+                    head_dim: config.head_dim,
+                    scale: scale as f32,
+                    window,
+                    rope: rope.clone(),
+                };
+                Some(Mixer::Attention(Attention::new(&names, prefix, shape, eps)))
+            }
+            BlockKind::Mamba => {
+                let shape = config.mamba.as_ref()?.shape(eps);
+                Some(Mixer::Mamba(Mamba::new(&names, prefix, shape)))
+            }
+            mlp => Mlp::new(&names, prefix, mlp).map(Mixer::Mlp),
         };
-        let layers = (0..config.num_hidden_layers)
-            .map(|i| Layer {
-                input_norm: names.get(&format!("model.layers.{i}.input_layernorm.weight")),
-                attention: Attention::new(&names, &format!("model.layers.{i}.self_attn"), shape.clone()),
-                post_norm: names.get(&format!("model.layers.{i}.post_attention_layernorm.weight")),
-                mlp: Mlp::new(&names, &format!("model.layers.{i}.mlp"), config.intermediate_size),
+        let blocks = (config.blocks().into_iter())
+            .filter_map(|spec| {
+                Some(Block { norm: names.get(&spec.norm), mixer: mixer(spec.kind, &spec.prefix)? })
             })
             .collect();
-        let embedding = names.get("model.embed_tokens.weight");
-        let head = if config.tie_word_embeddings { embedding } else { names.get("lm_head.weight") };
-        Model { layers, embedding, norm: names.get("model.norm.weight"), head, config, generation, params }
+        let [embedding, norm, head] = config.outer_names();
+        let embedding = names.get(embedding);
+        let head = if config.tie_word_embeddings { embedding } else { names.get(head) };
+        Model { blocks, embedding, norm: names.get(norm), head, config, generation, params }
     }
 
-    /// A model with weights drawn from a normal distribution of standard deviation `initializer_range` (norms are one);
-    /// the projections back into the residual stream are scaled by `1 / sqrt(2 * layers)` (Radford et al., GPT-2).
+    /// A model with random weights, as each tensor's [`Init`] says.
     ///
     /// # Errors
     /// When memory for the parameters cannot be had.
     pub fn random(config: ModelConfig, seed: u64) -> Result<Self, ModelError> {
         let generation = hf::GenerationConfig::of_model(&config);
         let mut params = Params::default();
-        let residual = 1.0 / (2.0 * config.num_hidden_layers as f64).sqrt();
-        for (i, (name, shape)) in config.parameter_names_and_shapes().into_iter().enumerate() {
-            let size = shape.iter().product();
-            let back = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
-            let std = config.initializer_range * if back { residual } else { 1.0 };
-            let data = if shape.len() == 1 { vec![1.0; size] } else { normal(size, std, seed, i as u64) };
-            params.push(name, tensor(data, shape)?);
+        for (i, spec) in config.parameter_specs().into_iter().enumerate() {
+            let data = first_values(&config, &spec, seed, i as u64);
+            params.push(spec.name, tensor(data, spec.shape)?);
         }
         Ok(Self::assemble(config, generation, params))
     }
@@ -150,7 +178,12 @@ impl Model {
         Ok(Self::assemble(self.config.clone(), self.generation.clone(), self.params.snapshot()?))
     }
 
-    /// Final hidden states of a packed batch, after the last norm: `[tokens, hidden]`.
+    /// What the last hidden states are multiplied by, so that their products with the output matrix are the logits.
+    pub(crate) fn logit_factor(&self) -> f32 {
+        (1.0 / self.config.multipliers.logits) as f32
+    }
+
+    /// Final hidden states of a packed batch, after the last norm, such that `hidden * head^T` are the logits: `[tokens, hidden]`.
     ///
     /// # Errors
     /// When an id is outside the vocabulary or a sequence longer than the context.
@@ -163,13 +196,14 @@ impl Model {
         }
         let (params, eps) = (&self.params, self.config.rms_norm_eps as f32);
         let mut x = ops::embedding(tape, params, self.embedding, &batch.ids)?;
-        for layer in &self.layers {
-            let normed = ops::rms_norm(tape, params, layer.input_norm, &x, eps)?;
-            x = ops::add(tape, &x, &layer.attention.forward(tape, params, batch, &normed)?)?;
-            let normed = ops::rms_norm(tape, params, layer.post_norm, &x, eps)?;
-            x = ops::add(tape, &x, &layer.mlp.forward(tape, params, &normed)?)?;
+        x = ops::scale(tape, self.config.multipliers.embedding as f32, &x)?;
+        for block in &self.blocks {
+            let normed = ops::rms_norm(tape, params, block.norm, &x, eps)?;
+            let mixed = block.mixer.forward(tape, params, batch, &normed)?;
+            x = ops::add_scaled(tape, &x, self.config.multipliers.residual as f32, &mixed)?;
         }
-        ops::rms_norm(tape, params, self.norm, &x, eps)
+        let normed = ops::rms_norm(tape, params, self.norm, &x, eps)?;
+        ops::scale(tape, self.logit_factor(), &normed)
     }
 
     /// Log-probabilities of chosen tokens of a packed batch at a temperature.
@@ -208,6 +242,31 @@ impl Model {
         let scored = self.token_logprobs(&Tape::idle(), &Arc::new(batch), targets, 1.0)?;
         let logprobs = floats(&scored.logprobs.value)?;
         Ok(std::iter::once(None).chain(logprobs.iter().copied().map(Some)).collect())
+    }
+}
+
+/// The values with which a tensor begins; `stream` tells the tensors of a model apart.
+fn first_values(config: &ModelConfig, spec: &ParamSpec, seed: u64, stream: u64) -> Vec<f32> {
+    let size: usize = spec.shape.iter().product();
+    let std = config.initializer_range;
+    match spec.init {
+        Init::Normal => normal(size, std, seed, stream),
+        Init::Residual => normal(size, std / (config.blocks().len() as f64).sqrt(), seed, stream),
+        Init::Ones => vec![1.0; size],
+        Init::Zeros => vec![0.0; size],
+        Init::LogCount => (1..=size).map(|head| (head as f64).ln() as f32).collect(),
+        Init::TimeSteps => (0..size)
+            .map(|head| {
+                let step = 0.001 * 100f64.powf((head as f64 + 0.5) / size as f64);
+                // softplus(x) = step
+                (step + (-(-step).exp_m1()).ln()) as f32
+            })
+            .collect(),
+        // uniform over +-1/sqrt(inputs) has this deviation
+        Init::Convolution => {
+            let inputs = spec.shape.last().copied().unwrap_or(1) as f64;
+            normal(size, 1.0 / (3.0 * inputs).sqrt(), seed, stream)
+        }
     }
 }
 

@@ -42,13 +42,15 @@ pub fn embedding(tape: &Tape, params: &Params, weight: ParamId, ids: &[u32]) -> 
     }))
 }
 
-/// Root-mean-square normalisation of each row, times `weight` (`[width]`).
+/// Root-mean-square normalisation of each row, times `weight` (`[width]`). Rows are as wide as the weight: a value of wider rows is
+/// normalised piece by piece, as heads are.
 ///
 /// # Errors
 /// When a tensor is not f32 on the CPU.
 pub fn rms_norm(tape: &Tape, params: &Params, weight: ParamId, x: &Var, eps: f32) -> Result<Var> {
-    let (rows, width) = x.value.dims2()?;
     let w = params.get(weight).value.clone();
+    let width = w.elem_count();
+    let rows = x.value.elem_count() / width;
     let mut out = vec![0.0; rows * width];
     let mut factors = vec![0.0; rows];
     {
@@ -64,7 +66,7 @@ pub fn rms_norm(tape: &Tape, params: &Params, weight: ParamId, x: &Var, eps: f32
         );
     }
     let x = x.clone();
-    Ok(tape.record(tensor(out, (rows, width))?, move |grad, grads| {
+    Ok(tape.record(tensor(out, x.value.shape())?, move |grad, grads| {
         let (values, w) = (floats(&x.value)?, floats(&w)?);
         // a fixed number of row blocks, so that the sums do not depend on the number of threads
         let per = rows.div_ceil(16);
@@ -118,17 +120,114 @@ pub fn linear(tape: &Tape, params: &Params, weight: ParamId, x: &Var) -> Result<
     }))
 }
 
-/// `a + b`, of the same shape.
+/// Adds a bias, `[width]`, to each row.
 ///
 /// # Errors
 /// When a tensor is not f32 on the CPU.
-pub fn add(tape: &Tape, a: &Var, b: &Var) -> Result<Var> {
+pub fn add_bias(tape: &Tape, params: &Params, bias: ParamId, x: &Var) -> Result<Var> {
+    let mut out = floats(&x.value)?.to_vec();
+    add_to_rows(&mut out, &floats(&params.get(bias).value)?);
+    let node = x.node;
+    Ok(tape.record(tensor(out, x.value.shape())?, move |grad, grads| {
+        grads.params.accumulate(bias, |d_bias| {
+            for row in grad.chunks_exact(d_bias.len()) {
+                for (sum, g) in d_bias.iter_mut().zip(row) {
+                    *sum += g;
+                }
+            }
+        })?;
+        grads.give(node, grad);
+        Ok(())
+    }))
+}
+
+/// Adds `bias` to each of the rows, which are as wide.
+pub(crate) fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
+    for_row_blocks(rows, bias.len(), |_, block| {
+        for row in block.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x += b;
+            }
+        }
+    });
+}
+
+/// `a + factor * b`, of the same shape.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn add_scaled(tape: &Tape, a: &Var, factor: f32, b: &Var) -> Result<Var> {
     let mut out = floats(&a.value)?.to_vec();
-    elementwise::add_assign(&mut out, &floats(&b.value)?);
+    elementwise::add_scaled(&mut out, factor, &floats(&b.value)?);
     let (a_node, b_node) = (a.node, b.node);
-    Ok(tape.record(tensor(out, a.value.shape())?, move |grad, grads| {
+    Ok(tape.record(tensor(out, a.value.shape())?, move |mut grad, grads| {
         grads.give(a_node, grad.clone());
+        elementwise::scale(&mut grad, factor);
         grads.give(b_node, grad);
+        Ok(())
+    }))
+}
+
+/// `factor * x`.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn scale(tape: &Tape, factor: f32, x: &Var) -> Result<Var> {
+    if factor == 1.0 {
+        return Ok(x.clone());
+    }
+    let mut out = floats(&x.value)?.to_vec();
+    elementwise::scale(&mut out, factor);
+    let node = x.node;
+    Ok(tape.record(tensor(out, x.value.shape())?, move |mut grad, grads| {
+        elementwise::scale(&mut grad, factor);
+        grads.give(node, grad);
+        Ok(())
+    }))
+}
+
+/// `relu(x)^2`.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn squared_relu(tape: &Tape, x: &Var) -> Result<Var> {
+    let mut out = floats(&x.value)?.to_vec();
+    elementwise::squared_relu(&mut out);
+    let x = x.clone();
+    Ok(tape.record(tensor(out, x.value.shape())?, move |mut grad, grads| {
+        let values = floats(&x.value)?;
+        for_row_blocks(&mut grad, 1, |first, block| {
+            for (g, x) in block.iter_mut().zip(&values[first..]) {
+                *g *= 2.0 * x.max(0.0);
+            }
+        });
+        grads.give(x.node, grad);
+        Ok(())
+    }))
+}
+
+/// `silu(gate) * up` of rows that hold the gates and then the ups: `[tokens, 2 * inner]` to `[tokens, inner]`.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn fused_swiglu(tape: &Tape, both: &Var) -> Result<Var> {
+    let (rows, width) = both.value.dims2()?;
+    let inner = width / 2;
+    let mut out = vec![0.0; rows * inner];
+    elementwise::fused_swiglu(&floats(&both.value)?, rows, &mut out);
+    let both = both.clone();
+    Ok(tape.record(tensor(out, (rows, inner))?, move |grad, grads| {
+        let values = floats(&both.value)?;
+        let mut d_both = vec![0.0; values.len()];
+        for_row_blocks(&mut d_both, width, |first, block| {
+            for (r, d_row) in block.chunks_exact_mut(width).enumerate() {
+                let (d_gate, d_up) = d_row.split_at_mut(inner);
+                let row = &values[(first + r) * width..(first + r + 1) * width];
+                let grad = &grad[(first + r) * inner..(first + r + 1) * inner];
+                elementwise::swiglu_backward(&row[..inner], &row[inner..], grad, d_gate, d_up);
+            }
+        });
+        grads.give(both.node, d_both);
         Ok(())
     }))
 }
@@ -176,6 +275,8 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// Factor on the scores.
     pub scale: f32,
+    /// Positions that a query sees, its own included; all earlier ones without it.
+    pub window: Option<usize>,
     /// Rotary embedding, if the layer has one.
     pub rope: Option<Arc<RopeTable>>,
 }
@@ -187,6 +288,7 @@ impl AttentionShape {
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,
             scale: self.scale,
+            window: self.window,
             rope: self.rope.as_deref(),
         }
     }

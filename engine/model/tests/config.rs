@@ -9,6 +9,14 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/llama").join(name)
 }
 
+/// The folders of the checkpoints of all other families.
+fn families() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/families");
+    let folders: Vec<_> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(folders.len(), 13);
+    folders
+}
+
 /// A valid config with `changes` over it.
 fn fields(changes: Value) -> Map<String, Value> {
     let mut fields = json!({
@@ -111,8 +119,6 @@ fn end_ids_may_be_one_several_or_none() {
 fn every_field_that_would_change_the_computation_is_refused_by_name() {
     for (changes, field, shown) in [
         (json!({ "hidden_act": "gelu" }), "hidden_act", "gelu"),
-        (json!({ "attention_bias": true }), "attention_bias", "true"),
-        (json!({ "mlp_bias": true }), "mlp_bias", "true"),
         (json!({ "attention_dropout": 0.1 }), "attention_dropout", "0.1"),
         (json!({ "pretraining_tp": 2 }), "pretraining_tp", "2"),
         (json!({ "sliding_window": 4096 }), "sliding_window", "4096"),
@@ -127,7 +133,7 @@ fn every_field_that_would_change_the_computation_is_refused_by_name() {
             "rope_parameters.attention_factor",
             "2.0",
         ),
-        (json!({ "architectures": ["Qwen3ForCausalLM"] }), "architectures", "Qwen3ForCausalLM"),
+        (json!({ "architectures": ["GemmaForCausalLM"] }), "architectures", "GemmaForCausalLM"),
         (json!({ "dtype": "float8_e4m3fn" }), "dtype", "float8_e4m3fn"),
     ] {
         let (found, problem) = refusal(changes);
@@ -218,6 +224,14 @@ fn what_is_written_reads_back_the_same_and_carries_both_spellings() {
 }
 
 #[test]
+fn what_is_written_of_any_family_reads_back_the_same() {
+    for folder in families() {
+        let config = ModelConfig::read(&folder).unwrap();
+        assert_eq!(ModelConfig::from_json(&config.to_json()).unwrap(), config, "{}", folder.display());
+    }
+}
+
+#[test]
 fn rotary_frequencies_are_those_of_transformers() {
     for name in ["tied_gqa", "wide_heads", "llama3_rope", "old_config_f16"] {
         let found = ModelConfig::read(&fixture(name)).unwrap().inv_freq();
@@ -237,9 +251,11 @@ fn rotary_frequencies_are_those_of_transformers() {
 
 #[test]
 fn parameters_are_the_tensors_that_transformers_saves() {
-    for name in ["tied_gqa", "untied_mha", "wide_heads", "llama3_rope"] {
-        let config = ModelConfig::read(&fixture(name)).unwrap();
-        let file = std::fs::read(fixture(name).join("model.safetensors")).unwrap();
+    let llama = ["tied_gqa", "untied_mha", "wide_heads", "llama3_rope"].map(fixture);
+    for folder in families().into_iter().chain(llama) {
+        let name = folder.display();
+        let config = ModelConfig::read(&folder).unwrap();
+        let file = std::fs::read(folder.join("model.safetensors")).unwrap();
         let file = safetensors::SafeTensors::deserialize(&file).unwrap();
         let listed = config.parameter_names_and_shapes();
         assert_eq!(listed.len(), file.len(), "{name}");
@@ -292,4 +308,78 @@ fn published_models_have_their_published_number_of_parameters() {
         "rope_theta": 100000, "tie_word_embeddings": true, "vocab_size": 49152,
     }));
     assert_eq!(count, 134_515_008);
+}
+
+/// The published configs of the seven models of the PRISM study and others, in brief, with the parameters that their makers state.
+#[test]
+fn published_models_of_other_families_have_their_published_number_of_parameters() {
+    let count = |fields: Value| ModelConfig::from_json(fields.as_object().unwrap()).unwrap().parameters();
+    // Mistral-7B-v0.1 and Mistral-Small-24B-Base-2501
+    let mistral = |more: Value| {
+        let mut fields = json!({
+            "architectures": ["MistralForCausalLM"], "model_type": "mistral", "attention_dropout": 0.0, "hidden_act": "silu",
+            "num_key_value_heads": 8, "num_attention_heads": 32, "rms_norm_eps": 1e-5, "max_position_embeddings": 32768,
+            "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+        });
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        count(fields)
+    };
+    let small = json!({ "hidden_size": 5120, "intermediate_size": 32768, "num_hidden_layers": 40, "head_dim": 128,
+                        "sliding_window": null, "vocab_size": 131072, "rope_theta": 1e8 });
+    let first = json!({ "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "sliding_window": 4096,
+                        "vocab_size": 32000, "rope_theta": 1e4 });
+    assert_eq!(mistral(first), 7_241_732_096);
+    assert_eq!(mistral(small), 23_572_403_200);
+    // Qwen2.5-0.5B and Qwen3-0.6B
+    let qwen2 = json!({
+        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864,
+        "max_position_embeddings": 32768, "max_window_layers": 24, "num_attention_heads": 14, "num_hidden_layers": 24,
+        "num_key_value_heads": 2, "rms_norm_eps": 1e-6, "rope_theta": 1e6, "sliding_window": 32768,
+        "tie_word_embeddings": true, "use_mrope": false, "use_sliding_window": false, "vocab_size": 151936,
+    });
+    assert_eq!(count(qwen2), 494_032_768);
+    let qwen3 = json!({
+        "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "attention_bias": false, "head_dim": 128,
+        "hidden_size": 1024, "intermediate_size": 3072, "max_position_embeddings": 40960, "max_window_layers": 28,
+        "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8, "rms_norm_eps": 1e-6,
+        "rope_scaling": null, "rope_theta": 1e6, "sliding_window": null, "tie_word_embeddings": true,
+        "use_sliding_window": false, "vocab_size": 151936,
+    });
+    assert_eq!(count(qwen3), 596_049_920);
+    // Nemotron-H-8B-Base-8K, in the spelling of its makers
+    let nemotron = serde_json::from_str(
+        r#"{
+        "architectures": ["NemotronHForCausalLM"], "model_type": "nemotron_h", "attention_bias": false,
+        "attention_head_dim": 128, "auto_map": { "AutoConfig": "configuration_nemotron_h.NemotronHConfig" },
+        "chunk_size": 128, "conv_kernel": 4, "expand": 2, "hidden_dropout": 0.0, "hidden_size": 4096,
+        "hybrid_override_pattern": "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-",
+        "intermediate_size": 21504, "layer_norm_epsilon": 1e-5, "mamba_head_dim": 64, "mamba_hidden_act": "silu",
+        "mamba_num_heads": 128, "mamba_proj_bias": false, "max_position_embeddings": 8192, "mlp_bias": false,
+        "mlp_hidden_act": "relu2", "n_groups": 8, "num_attention_heads": 32, "num_hidden_layers": 52,
+        "num_key_value_heads": 8, "num_logits_to_keep": 1, "num_query_groups": 8, "pad_token_id": 0,
+        "rescale_prenorm_residual": true, "residual_in_fp32": false, "rms_norm_eps": 1e-5, "sliding_window": null,
+        "ssm_state_size": 128, "tie_word_embeddings": false, "time_step_floor": 1e-4, "time_step_max": 0.1,
+        "time_step_min": 0.001, "torch_dtype": "bfloat16", "use_bias": false, "use_cache": true,
+        "use_conv_bias": true, "use_mamba_kernels": true, "vocab_size": 131072 }"#,
+    )
+    .unwrap();
+    let billions = count(nemotron) as f64 / 1e9;
+    assert!((8.0..8.2).contains(&billions), "{billions}");
+}
+
+#[test]
+fn an_infinity_as_python_writes_it_is_read_and_strings_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fields = fields(json!({
+        "architectures": ["GraniteMoeHybridForCausalLM"], "model_type": "granitemoehybrid", "num_local_experts": 0,
+        "mamba_n_heads": 6, "mamba_d_state": 8, "shared_intermediate_size": 64, "_name_or_path": "to Infinity \\\" and NaN",
+    }));
+    let text = serde_json::to_string(&fields).unwrap();
+    let text = text.replacen('{', "{\"time_step_limit\": [0.0, Infinity], ", 1);
+    std::fs::write(folder.path().join("config.json"), text).unwrap();
+    let read = ModelConfig::read(folder.path()).unwrap();
+    assert_eq!(read.mamba.unwrap().time_step_max, f64::INFINITY);
+    fields.insert("num_local_experts".into(), json!(8));
+    let error = ModelConfig::from_json(&fields).unwrap_err().to_string();
+    assert!(error.contains("num_local_experts") && error.contains("experts are not supported"), "{error}");
 }

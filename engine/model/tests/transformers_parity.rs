@@ -1,4 +1,4 @@
-//! Logits of both forwards against transformers', on the checkpoints of `tests/oracles/llama_logits.py`.
+//! Logits of both forwards against transformers', on the checkpoints of `tests/oracles/llama_logits.py` and `family_logits.py`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,33 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use rlvr_model::{KvCache, Model, ModelConfig, PAGE, Row};
 
-const NAMES: [&str; 6] =
-    ["tied_gqa", "untied_mha", "wide_heads", "llama3_rope", "sharded_bf16", "old_config_f16"];
+/// Checkpoints of all families, as paths below the fixtures.
+const NAMES: [&str; 19] = [
+    "llama/tied_gqa",
+    "llama/untied_mha",
+    "llama/wide_heads",
+    "llama/llama3_rope",
+    "llama/sharded_bf16",
+    "llama/old_config_f16",
+    "families/mistral_window",
+    "families/mistral_wide",
+    "families/qwen2_tied",
+    "families/qwen2_window",
+    "families/qwen3_tied",
+    "families/qwen3_bias",
+    "families/granite_tied",
+    "families/granite_bias",
+    "families/granitehybrid_dense",
+    "families/granitehybrid_mamba",
+    "families/granitehybrid_groups",
+    "families/nemotronh_pattern",
+    "families/nemotronh_bias",
+];
 /// The project's bound for f32.
 const TOLERANCE: f32 = 1e-4;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/llama").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
 struct Expected {
@@ -40,11 +60,11 @@ impl Expected {
 /// Logits at every position, with the sequence run in chunks of the given lengths over pages in reverse order.
 fn cached_logits(model: &Model, ids: &[u32], chunks: &[usize]) -> Vec<Vec<f32>> {
     let pages: Vec<u32> = (0..ids.len().div_ceil(PAGE) as u32).rev().collect();
-    let mut kv = KvCache::new(&model.config, pages.len());
+    let mut kv = KvCache::new(&model.config, pages.len(), 1);
     let (mut start, mut out, mut logits) = (0, Vec::new(), Vec::new());
     for length in chunks {
         let rows: Vec<Row<'_>> = (start..start + length)
-            .map(|at| Row { token: ids[at], position: at as u32, pages: &pages })
+            .map(|at| Row { token: ids[at], position: at as u32, pages: &pages, state: 0 })
             .collect();
         let wanted: Vec<usize> = (0..rows.len()).collect();
         model.forward_cached(&rows, &wanted, &mut kv, &mut out).unwrap();

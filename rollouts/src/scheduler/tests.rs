@@ -25,18 +25,25 @@ fn limits(max_sequences: usize, prefill_chunk: usize, max_tokens: usize) -> Limi
     Limits { max_sequences, prefill_chunk, context: 4096, max_tokens }
 }
 
-/// What the cache would hold: the token and position last written to each slot of each page.
+/// What the cache would hold.
 #[derive(Default)]
-struct Memory(HashMap<(u32, usize), (u32, usize)>);
+struct Memory {
+    /// The token and position last written to each slot of each page.
+    slots: HashMap<(u32, usize), (u32, usize)>,
+    /// The tokens that each recurrent state has seen.
+    states: HashMap<u32, Vec<u32>>,
+}
 
 impl Memory {
-    fn copy(&mut self, copy: PageCopy) {
-        for slot in 0..PAGE {
-            match self.0.get(&(copy.from, slot)).copied() {
-                Some(entry) => self.0.insert((copy.to, slot), entry),
-                None => self.0.remove(&(copy.to, slot)),
+    fn copy(&mut self, copies: ForkCopies) {
+        for (copy, slot) in copies.page.into_iter().flat_map(|copy| (0..PAGE).map(move |slot| (copy, slot))) {
+            match self.slots.get(&(copy.from, slot)).copied() {
+                Some(entry) => self.slots.insert((copy.to, slot), entry),
+                None => self.slots.remove(&(copy.to, slot)),
             };
         }
+        let seen = self.states[&copies.state.from].clone();
+        self.states.insert(copies.state.to, seen);
     }
 
     /// Writes the step's rows and reads back, for each, its whole sequence.
@@ -46,7 +53,12 @@ impl Memory {
             let position = row.position as usize;
             let slot = (row.pages[position / PAGE], position % PAGE);
             assert!(written.insert(slot), "two rows write the same slot");
-            self.0.insert(slot, (row.token, position));
+            self.slots.insert(slot, (row.token, position));
+            let state = self.states.entry(row.state).or_default();
+            if position == 0 {
+                state.clear();
+            }
+            state.push(row.token);
             let prompt = u64::from(row.token >> 20 & 0x7ff);
             let sample = row.token >> 12 & 0xff;
             let length = lengths[&prompt];
@@ -57,11 +69,13 @@ impl Memory {
                     drawn_token(prompt, sample, (p - length) as u32)
                 };
                 assert_eq!(
-                    self.0.get(&(row.pages[p / PAGE], p % PAGE)),
+                    self.slots.get(&(row.pages[p / PAGE], p % PAGE)),
                     Some(&(expected, p)),
                     "prompt {prompt}"
                 );
+                assert_eq!(self.states[&row.state].get(p), Some(&expected), "state of prompt {prompt}");
             }
+            assert_eq!(self.states[&row.state].len(), position + 1, "state of prompt {prompt}");
         }
     }
 }
@@ -120,7 +134,7 @@ fn run(
 
 #[test]
 fn the_samples_of_a_group_hold_one_copy_of_the_prompts_full_pages() {
-    let mut pool = PagePool::new(64);
+    let mut pool = PagePool::new(64, 10);
     let prompt = 3 * PAGE + 5;
     let (rollouts, seen) = run(&[request(0, prompt, 8)], limits(8, 4096, 20), &mut pool, |_, _| 99);
     assert_eq!(rollouts.len(), 8);
@@ -131,7 +145,7 @@ fn the_samples_of_a_group_hold_one_copy_of_the_prompts_full_pages() {
 
 #[test]
 fn the_last_sample_writes_on_in_the_prompts_own_page() {
-    let mut pool = PagePool::new(3);
+    let mut pool = PagePool::new(3, 10);
     // One page of prompt, not full; three samples need three pages, not four.
     let (rollouts, _) = run(&[request(0, PAGE - 4, 3)], limits(8, 4096, 5), &mut pool, |_, _| 99);
     assert_eq!((rollouts.len(), pool.peak(), pool.in_use()), (3, 3, 0));
@@ -139,7 +153,7 @@ fn the_last_sample_writes_on_in_the_prompts_own_page() {
 
 #[test]
 fn a_prompt_runs_once_in_chunks_beside_the_decode_rows_of_others() {
-    let mut pool = PagePool::new(64);
+    let mut pool = PagePool::new(64, 10);
     let requests = [request(0, 10, 4), request(1, 45, 4)];
     let (_, seen) = run(&requests, limits(8, 20, 12), &mut pool, |_, _| 99);
     let chunks: Vec<usize> = seen.iter().map(|s| s.prefill).take_while(|n| *n > 0).collect();
@@ -150,7 +164,7 @@ fn a_prompt_runs_once_in_chunks_beside_the_decode_rows_of_others() {
 
 #[test]
 fn sequences_join_and_leave_while_others_run() {
-    let mut pool = PagePool::new(64);
+    let mut pool = PagePool::new(64, 10);
     let requests: Vec<Request> = (0..3).map(|p| request(p, 7, 3)).collect();
     let (rollouts, seen) =
         run(&requests, limits(4, 64, 30), &mut pool, |p, s| 3 + 5 * s as usize + p as usize);
@@ -172,7 +186,7 @@ fn sequences_join_and_leave_while_others_run() {
 
 #[test]
 fn a_completion_that_ends_with_its_first_token_takes_no_place() {
-    let mut pool = PagePool::new(2);
+    let mut pool = PagePool::new(2, 10);
     // Room for one running sample at a time, yet all end in the one step that reads the prompt.
     let (rollouts, seen) = run(&[request(0, PAGE, 5)], limits(1, 64, 8), &mut pool, |_, _| 1);
     assert_eq!((rollouts.len(), seen.len(), pool.in_use()), (5, 1, 0));
@@ -180,7 +194,7 @@ fn a_completion_that_ends_with_its_first_token_takes_no_place() {
 
 #[test]
 fn samples_that_wait_for_pages_join_with_the_token_they_have() {
-    let mut pool = PagePool::new(4);
+    let mut pool = PagePool::new(4, 10);
     let (rollouts, seen) = run(&[request(0, PAGE + 3, 6)], limits(16, 64, 9), &mut pool, |_, _| 99);
     assert_eq!(rollouts.len(), 6);
     assert!(seen[0].running < 6 && seen.iter().map(|s| s.prefill).sum::<usize>() == PAGE + 3);
@@ -189,7 +203,7 @@ fn samples_that_wait_for_pages_join_with_the_token_they_have() {
 
 #[test]
 fn groups_enter_in_the_order_asked_for() {
-    let mut pool = PagePool::new(12);
+    let mut pool = PagePool::new(12, 10);
     // The second group is too large to fit beside the first, and the small third must not overtake it.
     let requests = [request(0, 40, 2), request(1, 100, 2), request(2, 4, 1)];
     let (rollouts, _) = run(&requests, limits(8, 256, 40), &mut pool, |_, _| 99);
@@ -201,7 +215,7 @@ fn groups_enter_in_the_order_asked_for() {
 fn cancelling_gives_every_sample_once_and_every_page_back() {
     let requests: Vec<Request> = (0..4).map(|p| request(p, 20, 3)).collect();
     for steps in 0..12 {
-        let mut pool = PagePool::new(20);
+        let mut pool = PagePool::new(20, 10);
         let mut scheduler = Scheduler::new(&requests, limits(5, 16, 9), &mut pool);
         let mut rollouts = Vec::new();
         for _ in 0..steps {
@@ -229,7 +243,7 @@ fn cancelling_gives_every_sample_once_and_every_page_back() {
 #[test]
 fn a_scheduler_dropped_midway_gives_every_page_back() {
     let requests = [request(0, 20, 3), request(1, 50, 2)];
-    let mut pool = PagePool::new(30);
+    let mut pool = PagePool::new(30, 10);
     let mut scheduler = Scheduler::new(&requests, limits(4, 16, 9), &mut pool);
     scheduler.plan();
     scheduler.step();
@@ -257,7 +271,7 @@ fn any_workload_that_fits_finishes_within_its_pages() {
             .collect();
         let limits = Limits { context: 80, ..limits(1 + number(1, 9), 1 + number(2, 40), 1 + number(3, 40)) };
         let least = requests.iter().map(|r| limits.pages_to_start(r.ids.len(), r.samples)).max().unwrap_or(0);
-        let mut pool = PagePool::new(least + number(4, 8));
+        let mut pool = PagePool::new(least + number(4, 8), limits.max_sequences + 1);
         let length = |p: u64, s: u32| 1 + number(100 + 16 * p as u32 + s, 50);
         let (rollouts, seen) = run(&requests, limits, &mut pool, length);
         assert_eq!(rollouts.len(), requests.iter().map(|r| r.samples as usize).sum::<usize>(), "case {case}");
@@ -266,6 +280,6 @@ fn any_workload_that_fits_finishes_within_its_pages() {
             assert_eq!(rollout.ids.len(), length(rollout.prompt, rollout.sample).min(longest), "case {case}");
         }
         assert!(seen.iter().all(|s| s.running <= limits.max_sequences && s.prefill <= limits.prefill_chunk));
-        assert_eq!(pool.in_use(), 0, "case {case}");
+        assert_eq!((pool.in_use(), pool.free_states()), (0, limits.max_sequences + 1), "case {case}");
     }
 }

@@ -1,9 +1,9 @@
 //! Grouped-query attention with rotary embedding (Ainslie et al., arXiv 2305.13245).
 
-use super::Names;
+use super::{Linear, Names};
 use crate::cached::{LayerPages, Row};
 use crate::kernels::attention::{Pages, Queries, Scratch, attend};
-use crate::kernels::gemm::{View, gemm};
+use crate::kernels::norm;
 use crate::ops::{self, AttentionShape};
 use crate::packed::Packed;
 use crate::params::{ParamId, ParamSlices, Params};
@@ -12,14 +12,24 @@ use candle_core::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Projections `q [heads * head_dim, hidden]`, `k` and `v` `[kv_heads * head_dim, hidden]`, `o [hidden, heads * head_dim]`.
+/// Projections to queries `[heads * head_dim]`, keys and values `[kv_heads * head_dim]`, and back; in Qwen3 a norm of each query and
+/// key head before it is rotated.
 #[derive(Clone, Debug)]
 pub struct Attention {
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
+    head_norms: Option<HeadNorms>,
+    pub(crate) shape: AttentionShape,
+}
+
+/// Weights `[head_dim]` of the norms of queries and keys.
+#[derive(Clone, Copy, Debug)]
+struct HeadNorms {
     q: ParamId,
     k: ParamId,
-    v: ParamId,
-    o: ParamId,
-    pub(crate) shape: AttentionShape,
+    eps: f32,
 }
 
 /// Buffers of the cached forward, kept between calls.
@@ -32,17 +42,23 @@ pub struct AttentionBuffers {
 }
 
 impl Attention {
-    pub(crate) fn new(names: &Names, prefix: &str, shape: AttentionShape) -> Self {
-        let weight = |name: &str| names.get(&format!("{prefix}.{name}_proj.weight"));
-        Attention { q: weight("q"), k: weight("k"), v: weight("v"), o: weight("o"), shape }
+    pub(crate) fn new(names: &Names, prefix: &str, shape: AttentionShape, eps: f32) -> Self {
+        let linear = |name: &str| Linear::new(names, &format!("{prefix}.{name}_proj"));
+        let norm = |name: &str| names.find(&format!("{prefix}.{name}_norm.weight"));
+        let head_norms = norm("q").zip(norm("k")).map(|(q, k)| HeadNorms { q, k, eps });
+        Attention { q: linear("q"), k: linear("k"), v: linear("v"), o: linear("o"), head_norms, shape }
     }
 
     /// `[tokens, hidden]` to the same shape.
     pub(crate) fn forward(&self, tape: &Tape, params: &Params, batch: &Arc<Packed>, x: &Var) -> Result<Var> {
-        let q = ops::linear(tape, params, self.q, x)?;
-        let k = ops::linear(tape, params, self.k, x)?;
-        let v = ops::linear(tape, params, self.v, x)?;
-        ops::linear(tape, params, self.o, &ops::attention(tape, &self.shape, batch, &q, &k, &v)?)
+        let mut q = self.q.forward(tape, params, x)?;
+        let mut k = self.k.forward(tape, params, x)?;
+        let v = self.v.forward(tape, params, x)?;
+        if let Some(norms) = self.head_norms {
+            q = ops::rms_norm(tape, params, norms.q, &q, norms.eps)?;
+            k = ops::rms_norm(tape, params, norms.k, &k, norms.eps)?;
+        }
+        self.o.forward(tape, params, &ops::attention(tape, &self.shape, batch, &q, &k, &v)?)
     }
 
     /// The same for rows of plain floats: writes each row's key and value into its page, then attends; overwrites `out`.
@@ -53,44 +69,43 @@ impl Attention {
         x: &[f32],
         pages: &mut LayerPages<'_>,
         buffers: &mut AttentionBuffers,
-        out: &mut [f32],
+        out: &mut Vec<f32>,
     ) {
-        let AttentionShape { heads, kv_heads, head_dim, .. } = self.shape;
-        let (n, width) = (rows.len(), x.len() / rows.len());
-        let (q_width, kv_width) = (heads * head_dim, kv_heads * head_dim);
-        buffers.q.resize(n * q_width, 0.0);
-        buffers.mixed.resize(n * q_width, 0.0);
-        buffers.k.resize(n * kv_width, 0.0);
-        buffers.v.resize(n * kv_width, 0.0);
-        let project = |weight: ParamId, outputs: usize, out: &mut [f32]| {
-            gemm(
-                (n, outputs, width),
-                View::rows(x, width),
-                View::rows(params.get(weight), width).t(),
-                out,
-                false,
-            );
-        };
-        project(self.q, q_width, &mut buffers.q);
-        project(self.k, kv_width, &mut buffers.k);
-        project(self.v, kv_width, &mut buffers.v);
+        let AttentionShape { kv_heads, head_dim, .. } = self.shape;
+        let AttentionBuffers { q, k, v, mixed } = buffers;
+        let (n, kv_width) = (rows.len(), kv_heads * head_dim);
+        self.q.cached(params, n, x, q);
+        self.k.cached(params, n, x, k);
+        self.v.cached(params, n, x, v);
+        if let Some(norms) = self.head_norms {
+            let normalise = |heads: &mut [f32], weight: ParamId| {
+                let weight = params.get(weight);
+                heads.par_chunks_exact_mut(head_dim).for_each_init(Vec::new, |from, head| {
+                    from.clear();
+                    from.extend_from_slice(head);
+                    norm::rms_norm(from, weight, norms.eps, head);
+                });
+            };
+            normalise(q, norms.q);
+            normalise(k, norms.k);
+        }
         for (i, row) in rows.iter().enumerate() {
             for head in 0..kv_heads {
                 let at = i * kv_width + head * head_dim..i * kv_width + (head + 1) * head_dim;
                 if let Some(rope) = &self.shape.rope {
-                    rope.rotate(row.position as usize, &mut buffers.k[at.clone()]);
+                    rope.rotate(row.position as usize, &mut k[at.clone()]);
                 }
-                pages.write(row, head, &buffers.k[at.clone()], &buffers.v[at]);
+                pages.write(row, head, &k[at.clone()], &v[at]);
             }
         }
-        self.attend_rows(rows, &mut buffers.q, pages, &mut buffers.mixed);
-        let mixed = View::rows(&buffers.mixed, q_width);
-        gemm((n, width, q_width), mixed, View::rows(params.get(self.o), q_width).t(), out, false);
+        mixed.resize(q.len(), 0.0);
+        self.attend_rows(rows, q, pages, mixed);
+        self.o.cached(params, n, mixed, out);
     }
 
     /// Rotates the queries in place and attends, rows in parallel.
     fn attend_rows(&self, rows: &[Row<'_>], q: &mut [f32], pages: &LayerPages<'_>, out: &mut [f32]) {
-        let AttentionShape { heads, kv_heads, head_dim, scale, .. } = self.shape;
+        let AttentionShape { heads, kv_heads, head_dim, scale, window, .. } = self.shape;
         let (g, q_width) = (heads / kv_heads, heads * head_dim);
         let per = rows.len().div_ceil(rayon::current_num_threads() * 2).max(1);
         (rows.par_chunks(per))
@@ -111,7 +126,7 @@ impl Attention {
                         for head in 0..kv_heads {
                             pages.blocks(row, head, blocks);
                             let at = head * g * head_dim..(head + 1) * g * head_dim;
-                            let queries = Queries { rows: &q[at.clone()], visible, scale };
+                            let queries = Queries { rows: &q[at.clone()], visible, window, scale };
                             let kv = Pages { data: pages.data, blocks, block: pages.block };
                             attend(queries, kv, &mut out[at], log_sums, scratch);
                         }

@@ -1,20 +1,30 @@
-//! The gated MLP of the Llama family: `down(silu(gate(x)) * up(x))`.
+//! The position-wise blocks: a gated MLP (Llama and most others), the same with two matrices in one (Granite's hybrids), and one with
+//! a squared ReLU (Nemotron-H).
 
-use super::Names;
-use crate::kernels::gemm::{View, gemm};
+use super::{Linear, Names};
+use crate::config::BlockKind;
 use crate::kernels::{elementwise, for_row_blocks};
 use crate::ops;
-use crate::params::{ParamId, ParamSlices, Params};
+use crate::params::{ParamSlices, Params};
 use crate::tape::{Tape, Var};
 use candle_core::Result;
 
-/// Weights `[intermediate, hidden]`, `[intermediate, hidden]` and `[hidden, intermediate]`.
+/// `down(act(up(x)))`.
 #[derive(Clone, Debug)]
 pub struct Mlp {
-    gate: ParamId,
-    up: ParamId,
-    down: ParamId,
-    intermediate: usize,
+    up: Up,
+    down: Linear,
+}
+
+/// What leads to the inner width, with its activation.
+#[derive(Clone, Debug)]
+enum Up {
+    /// `silu(gate) * up`.
+    Gated { gate: Linear, up: Linear },
+    /// The same, gate and up side by side in one row.
+    Fused(Linear),
+    /// `relu(up)^2`.
+    SquaredRelu(Linear),
 }
 
 /// Buffers of the cached forward, kept between calls.
@@ -26,20 +36,30 @@ pub struct MlpBuffers {
 }
 
 impl Mlp {
-    pub(crate) fn new(names: &Names, prefix: &str, intermediate: usize) -> Self {
-        Mlp {
-            gate: names.get(&format!("{prefix}.gate_proj.weight")),
-            up: names.get(&format!("{prefix}.up_proj.weight")),
-            down: names.get(&format!("{prefix}.down_proj.weight")),
-            intermediate,
-        }
+    /// A block of one of the three kinds; none for a kind that is no MLP.
+    pub(crate) fn new(names: &Names, prefix: &str, kind: BlockKind) -> Option<Self> {
+        let linear = |name: &str| Linear::new(names, &format!("{prefix}.{name}"));
+        let (up, down) = match kind {
+            BlockKind::GatedMlp => {
+                (Up::Gated { gate: linear("gate_proj"), up: linear("up_proj") }, "down_proj")
+            }
+            BlockKind::FusedGatedMlp => (Up::Fused(linear("input_linear")), "output_linear"),
+            BlockKind::SquaredReluMlp => (Up::SquaredRelu(linear("up_proj")), "down_proj"),
+            BlockKind::Attention { .. } | BlockKind::Mamba => return None,
+        };
+        Some(Mlp { up, down: linear(down) })
     }
 
     /// `[tokens, hidden]` to the same shape.
     pub(crate) fn forward(&self, tape: &Tape, params: &Params, x: &Var) -> Result<Var> {
-        let gate = ops::linear(tape, params, self.gate, x)?;
-        let up = ops::linear(tape, params, self.up, x)?;
-        ops::linear(tape, params, self.down, &ops::swiglu(tape, &gate, &up)?)
+        let act = match &self.up {
+            Up::Gated { gate, up } => {
+                ops::swiglu(tape, &gate.forward(tape, params, x)?, &up.forward(tape, params, x)?)?
+            }
+            Up::Fused(both) => ops::fused_swiglu(tape, &both.forward(tape, params, x)?)?,
+            Up::SquaredRelu(up) => ops::squared_relu(tape, &up.forward(tape, params, x)?)?,
+        };
+        self.down.forward(tape, params, &act)
     }
 
     /// The same for `rows` rows of plain floats; overwrites `out`.
@@ -49,26 +69,30 @@ impl Mlp {
         rows: usize,
         x: &[f32],
         buffers: &mut MlpBuffers,
-        out: &mut [f32],
+        out: &mut Vec<f32>,
     ) {
-        let (width, inner) = (x.len() / rows, self.intermediate);
-        for buffer in [&mut buffers.gate, &mut buffers.up, &mut buffers.act] {
-            buffer.resize(rows * inner, 0.0);
+        let MlpBuffers { gate: gates, up: ups, act } = buffers;
+        match &self.up {
+            Up::Gated { gate, up } => {
+                gate.cached(params, rows, x, gates);
+                up.cached(params, rows, x, ups);
+                act.resize(gates.len(), 0.0);
+                for_row_blocks(act, gates.len() / rows, |first, block| {
+                    let at = first * (gates.len() / rows);
+                    let at = at..at + block.len();
+                    elementwise::swiglu(&gates[at.clone()], &ups[at], block);
+                });
+            }
+            Up::Fused(both) => {
+                both.cached(params, rows, x, ups);
+                act.resize(ups.len() / 2, 0.0);
+                elementwise::fused_swiglu(ups, rows, act);
+            }
+            Up::SquaredRelu(up) => {
+                up.cached(params, rows, x, act);
+                elementwise::squared_relu(act);
+            }
         }
-        let x = View::rows(x, width);
-        gemm((rows, inner, width), x, View::rows(params.get(self.gate), width).t(), &mut buffers.gate, false);
-        gemm((rows, inner, width), x, View::rows(params.get(self.up), width).t(), &mut buffers.up, false);
-        let (gate, up) = (&buffers.gate, &buffers.up);
-        for_row_blocks(&mut buffers.act, inner, |first, block| {
-            let at = first * inner..first * inner + block.len();
-            elementwise::swiglu(&gate[at.clone()], &up[at], block);
-        });
-        gemm(
-            (rows, width, inner),
-            View::rows(&buffers.act, inner),
-            View::rows(params.get(self.down), inner).t(),
-            out,
-            false,
-        );
+        self.down.cached(params, rows, act, out);
     }
 }

@@ -2,10 +2,15 @@
 //! sequences, in the same arithmetic.
 
 mod attention;
+mod linear;
+mod mamba;
 mod mlp;
 
 pub use attention::Attention;
 pub(crate) use attention::AttentionBuffers;
+pub use linear::Linear;
+pub use mamba::Mamba;
+pub(crate) use mamba::MambaBuffers;
 pub use mlp::Mlp;
 pub(crate) use mlp::MlpBuffers;
 
@@ -16,8 +21,13 @@ use std::collections::BTreeMap;
 pub struct Names(pub(crate) BTreeMap<String, ParamId>);
 
 impl Names {
+    /// The parameter `name`, if there is one.
+    pub(crate) fn find(&self, name: &str) -> Option<ParamId> {
+        self.0.get(name).copied()
+    }
+
     /// The parameter `name`, which the configuration has listed.
     pub(crate) fn get(&self, name: &str) -> ParamId {
-        *self.0.get(name).unwrap_or_else(|| panic!("the configuration lists no parameter {name}"))
+        self.find(name).unwrap_or_else(|| panic!("the configuration lists no parameter {name}"))
     }
 }

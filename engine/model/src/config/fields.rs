@@ -12,6 +12,7 @@ const HARMLESS: &[&str] = &[
     "_attn_implementation_autoset",
     "_name_or_path",
     "add_cross_attention",
+    "auto_map",
     "bad_words_ids",
     "begin_suppress_tokens",
     "chunk_size_feed_forward",
@@ -64,6 +65,37 @@ const HARMLESS: &[&str] = &[
     "use_bfloat16",
     "use_cache",
 ];
+
+/// A number, or infinity by name.
+fn number(value: &Value) -> Option<f64> {
+    match value.get("__float__").and_then(Value::as_str) {
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        _ => value.as_f64(),
+    }
+}
+
+/// JSON as Python writes it, made valid: a bare `Infinity`, `-Infinity` or `NaN` outside of strings becomes an object that names it.
+pub(super) fn named_infinities(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut quoted) = (text, false);
+    while let Some(c) = rest.chars().next() {
+        let word =
+            ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !quoted && rest.starts_with(word));
+        if let Some(word) = word {
+            out += &format!("{{\"__float__\": \"{word}\"}}");
+            rest = &rest[word.len()..];
+            continue;
+        }
+        let escaped =
+            if quoted && c == '\\' { rest[1..].chars().next().map_or(0, char::len_utf8) } else { 0 };
+        quoted ^= c == '"';
+        let taken = c.len_utf8() + escaped;
+        out += &rest[..taken];
+        rest = &rest[taken..];
+    }
+    out
+}
 
 /// The fields not yet taken. A field that is `null` counts as absent, as it does for transformers.
 pub(super) struct Fields<'a> {
@@ -181,6 +213,59 @@ impl<'a> Fields<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A list of numbers, of which infinity is spelled as transformers 5 does (`{"__float__": "Infinity"}`).
+    pub(super) fn numbers(&mut self, field: &'static str) -> Result<Option<Vec<f64>>, ConfigError> {
+        self.typed(field, "a list of numbers", |value| value.as_array()?.iter().map(number).collect())
+    }
+
+    /// Whether the field is there and not null.
+    pub(super) fn is_given(&self, field: &str) -> bool {
+        self.map.get(field).is_some_and(|value| !value.is_null())
+    }
+
+    /// Whether the field is there, if only as null.
+    pub(super) fn is_named(&self, field: &str) -> bool {
+        self.map.contains_key(field)
+    }
+
+    /// Whether the field is a string.
+    pub(super) fn is_string(&self, field: &str) -> bool {
+        self.map.get(field).is_some_and(Value::is_string)
+    }
+
+    /// A number that may stand under several names; where it does, it must be the same.
+    pub(super) fn same_number(&mut self, names: &[&'static str]) -> Result<Option<f64>, ConfigError> {
+        self.same(names, Self::number)
+    }
+
+    /// The same for a whole number.
+    pub(super) fn same_size(&mut self, names: &[&'static str]) -> Result<Option<usize>, ConfigError> {
+        self.same(names, Self::size)
+    }
+
+    fn same<T: PartialEq + std::fmt::Display>(
+        &mut self,
+        names: &[&'static str],
+        read: impl Fn(&mut Self, &'static str) -> Result<Option<T>, ConfigError>,
+    ) -> Result<Option<T>, ConfigError> {
+        let mut found: Option<T> = None;
+        for field in names {
+            match (read(self, field)?, &found) {
+                (Some(here), Some(before)) if here != *before => {
+                    return Err(self.error(field, format!("is {here}, but `{}` says {before}", names[0])));
+                }
+                (Some(here), None) => found = Some(here),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Passes over fields that change nothing that is computed here.
+    pub(super) fn pass_over(&mut self, fields: &[&'static str]) {
+        self.taken.extend(fields);
     }
 
     pub(super) fn only_null(&mut self, field: &'static str) -> Result<(), ConfigError> {

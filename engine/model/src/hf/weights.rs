@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::durable::{stream_durably, sync_folder};
 use super::{HfError, pretty, write_durably};
-use crate::config::ModelConfig;
+use crate::config::{Architecture, ModelConfig};
 
 /// The size in bytes above which weights are cut into shards: 5 GB, as readers expect.
 pub const SHARD_BYTES: usize = 5_000_000_000;
@@ -106,10 +106,10 @@ pub type EachTensor<'a> = dyn FnMut(&str, Vec<f32>, &[usize]) -> Result<(), HfEr
 pub fn read_weights(folder: &Path, config: &ModelConfig, each: &mut EachTensor<'_>) -> Result<(), HfError> {
     let (named_by, mut shards) = open_shards(folder)?;
     let places = locate(&named_by, &shards, config)?;
-    for (name, shape, place) in places {
-        let shard = &mut shards[place];
-        if let Some(info) = shard.header.info(&name).cloned() {
-            let data = shard.read(&name, &info)?;
+    for Place { name, shape, stored, shard } in places {
+        let shard = &mut shards[shard];
+        if let Some(info) = shard.header.info(&stored).cloned() {
+            let data = shard.read(&stored, &info)?;
             each(&name, data, &shape)?;
         }
     }
@@ -161,16 +161,33 @@ fn open_shards(folder: &Path) -> Result<(PathBuf, Vec<Shard>), HfError> {
     Ok((index, shards))
 }
 
+/// Where a parameter is.
+struct Place {
+    name: String,
+    shape: Vec<usize>,
+    /// Its name in the file.
+    stored: String,
+    /// Index of the file.
+    shard: usize,
+}
+
+/// The name that a stored tensor has here: Nemotron-H comes as `backbone.` from its makers and as `model.` from others.
+fn known_name(stored: &str, config: &ModelConfig) -> String {
+    match stored.strip_prefix("model.") {
+        Some(rest) if config.architecture == Architecture::NemotronH => format!("backbone.{rest}"),
+        _ => stored.to_owned(),
+    }
+}
+
 /// For each parameter, the shard that holds it; an error where the files and the config disagree.
-fn locate(
-    named_by: &Path,
-    shards: &[Shard],
-    config: &ModelConfig,
-) -> Result<Vec<(String, Vec<usize>, usize)>, HfError> {
+fn locate(named_by: &Path, shards: &[Shard], config: &ModelConfig) -> Result<Vec<Place>, HfError> {
     let mut found: BTreeMap<String, (usize, Vec<usize>)> = BTreeMap::new();
+    let mut stored_names: BTreeMap<String, String> = BTreeMap::new();
     for (place, shard) in shards.iter().enumerate() {
-        for (name, info) in shard.header.tensors() {
-            found.insert(name, (place, info.shape.clone()));
+        for (stored, info) in shard.header.tensors() {
+            let name = known_name(&stored, config);
+            found.insert(name.clone(), (place, info.shape.clone()));
+            stored_names.insert(name, stored);
         }
     }
     let shape_error = |place: usize, tensor: &str, expected: Vec<usize>, shape: Vec<usize>| HfError::Shape {
@@ -188,7 +205,10 @@ fn locate(
             Some((place, shape)) if shape != expected => {
                 return Err(shape_error(place, &name, expected, shape));
             }
-            Some((place, _)) => places.push((name, expected, place)),
+            Some((shard, _)) => {
+                let stored = stored_names.remove(&name).unwrap_or_else(|| name.clone());
+                places.push(Place { name, shape: expected, stored, shard });
+            }
         }
     }
     if config.tie_word_embeddings

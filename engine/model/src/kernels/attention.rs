@@ -7,6 +7,7 @@
 
 use super::simd::{Simd, dispatch, exp};
 use super::softmax;
+use std::ops::Range;
 
 /// Positions per page.
 pub const PAGE: usize = 16;
@@ -63,6 +64,8 @@ pub struct Queries<'a> {
     pub rows: &'a [f32],
     /// `[rows]`: row `r` sees the positions `0..visible[r]`, at least one.
     pub visible: &'a [usize],
+    /// Most of them that a row sees, the last ones; all without it.
+    pub window: Option<usize>,
     /// Factor on the scores, usually `1 / sqrt(head_dim)`.
     pub scale: f32,
 }
@@ -89,9 +92,11 @@ pub fn attend(
     log_sums: &mut [f32],
     scratch: &mut Scratch,
 ) {
-    let Queries { visible, scale, .. } = queries;
+    let Queries { visible, window, scale, .. } = queries;
     let most = visible.iter().copied().max().unwrap_or(0);
-    let kv = Pages { blocks: &kv.blocks[..most.div_ceil(PAGE)], ..kv };
+    // pages that no row sees would add nothing but zeros
+    let unseen = visible.iter().map(|visible| first_seen(*visible, window)).min().unwrap_or(0) / PAGE;
+    let kv = Pages { blocks: &kv.blocks[unseen..most.div_ceil(PAGE)], ..kv };
     let keys = kv.blocks.len() * PAGE;
     assert!(visible.iter().all(|n| *n > 0), "attend: a row that sees no key");
     scratch.scores.resize(scratch.scores.len().max(visible.len() * keys), 0.0);
@@ -99,7 +104,8 @@ pub fn attend(
     let scores = &mut scratch.scores[..visible.len() * keys];
     dot_scores(queries.rows, kv, 0, scores);
     for ((row, visible), log_sum) in scores.chunks_exact_mut(keys).zip(visible).zip(log_sums) {
-        let max = scale_and_mask(row, *visible, scale);
+        let seen = first_seen(*visible, window) - unseen * PAGE..*visible - unseen * PAGE;
+        let max = scale_and_mask(row, seen, scale);
         let sum = exp_and_sum(row, max);
         scratch.sums.push(sum);
         *log_sum = max + sum.ln();
@@ -112,13 +118,19 @@ pub fn attend(
     }
 }
 
-/// Scales the visible scores of a row, sets the rest to `-inf`, and returns the largest.
-pub(super) fn scale_and_mask(row: &mut [f32], visible: usize, scale: f32) -> f32 {
-    let (seen, hidden) = row.split_at_mut(visible);
+/// The first of the `visible` positions that a row with this window sees.
+pub(super) fn first_seen(visible: usize, window: Option<usize>) -> usize {
+    window.map_or(0, |window| visible.saturating_sub(window))
+}
+
+/// Scales the scores of a row that are seen, sets the rest to `-inf`, and returns the largest.
+pub(super) fn scale_and_mask(row: &mut [f32], seen: Range<usize>, scale: f32) -> f32 {
+    row[..seen.start].fill(f32::NEG_INFINITY);
+    row[seen.end..].fill(f32::NEG_INFINITY);
+    let seen = &mut row[seen];
     for x in seen.iter_mut() {
         *x *= scale;
     }
-    hidden.fill(f32::NEG_INFINITY);
     softmax::max(seen)
 }
 

@@ -68,6 +68,55 @@ unsafe fn swiglu_backward_on<S: Simd>(
     }
 }
 
+/// [`swiglu`] of `rows` rows of which each holds its gates and then its ups; `out` is half as wide.
+///
+/// # Panics
+/// When `out` is not half of `both`.
+pub fn fused_swiglu(both: &[f32], rows: usize, out: &mut [f32]) {
+    assert_eq!(both.len(), 2 * out.len(), "fused_swiglu: widths");
+    let inner = out.len() / rows.max(1);
+    super::for_row_blocks(out, inner, |first, block| {
+        for (row, out) in both[first * 2 * inner..].chunks_exact(2 * inner).zip(block.chunks_exact_mut(inner))
+        {
+            swiglu(&row[..inner], &row[inner..], out);
+        }
+    });
+}
+
+/// `relu(x)^2` in place (So et al., arXiv 2109.08668).
+pub fn squared_relu(x: &mut [f32]) {
+    super::for_row_blocks(x, 1, |_, block| {
+        for x in block {
+            let positive = x.max(0.0);
+            *x = positive * positive;
+        }
+    });
+}
+
+/// `to += factor * from`, element by element.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+    if factor == 1.0 {
+        return add_assign(to, from);
+    }
+    assert_eq!(to.len(), from.len(), "add_scaled: different lengths");
+    super::for_row_blocks(to, 1, |first, block| {
+        for (a, b) in block.iter_mut().zip(&from[first..]) {
+            *a += factor * b;
+        }
+    });
+}
+
+/// `x *= factor`, element by element.
+pub fn scale(x: &mut [f32], factor: f32) {
+    if factor == 1.0 {
+        return;
+    }
+    super::for_row_blocks(x, 1, |_, block| block.iter_mut().for_each(|x| *x *= factor));
+}
+
 /// `to += from`, element by element.
 ///
 /// # Panics

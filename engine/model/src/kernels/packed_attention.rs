@@ -7,7 +7,8 @@
 //! (Dao et al., arXiv 2205.14135).
 
 use super::attention::{
-    Block, PAGE, Pages, Queries, Scratch, attend, dot_scores, rank_update, scale_and_mask, weighted_sum,
+    Block, PAGE, Pages, Queries, Scratch, attend, dot_scores, first_seen, rank_update, scale_and_mask,
+    weighted_sum,
 };
 use super::rope::RopeTable;
 use super::softmax::exp_shifted;
@@ -25,6 +26,8 @@ pub struct Heads<'a> {
     pub head_dim: usize,
     /// Factor on the scores.
     pub scale: f32,
+    /// Positions that a query sees, its own included; all earlier ones without it.
+    pub window: Option<usize>,
     /// Rotary embedding of queries and keys, if the model has one.
     pub rope: Option<&'a RopeTable>,
 }
@@ -114,7 +117,12 @@ pub fn forward(heads: Heads<'_>, batch: &Packed, q: &[f32], k: &[f32], v: &[f32]
                     visible.push(batch.positions[token] as usize + 1);
                 }
                 let rows = tokens * g;
-                let queries = Queries { rows: &queries[..rows * dim], visible: &visible, scale: heads.scale };
+                let queries = Queries {
+                    rows: &queries[..rows * dim],
+                    visible: &visible,
+                    window: heads.window,
+                    scale: heads.scale,
+                };
                 attend(queries, keys.pages(), &mut tile[..rows * dim], &mut sums[..rows], &mut scratch);
                 for t in 0..tokens {
                     let token = first + t;
@@ -223,7 +231,8 @@ impl Backward<'_> {
                     let token = first + r / g;
                     let query_head = head * g + r % g;
                     let row = &mut weights[r * width..(r + 1) * width];
-                    scale_and_mask(row, batch.positions[token] as usize + 1, heads.scale);
+                    let visible = batch.positions[token] as usize + 1;
+                    scale_and_mask(row, first_seen(visible, heads.window)..visible, heads.scale);
                     exp_shifted(row, self.log_sums[token * heads.heads + query_head]);
                     let at = token * q_width + query_head * dim;
                     let dot: f32 = self.out[at..at + dim]
@@ -386,7 +395,9 @@ mod tests {
         for s in &batch.segments {
             for t in s.start..s.start + s.len {
                 let before = s.prefix.map(|p| batch.segments[p]).map_or(0..0, |p| p.start..p.start + p.len);
-                let seen: Vec<usize> = before.chain(s.start..=t).collect();
+                let mut seen: Vec<usize> = before.chain(s.start..=t).collect();
+                let hidden = heads.window.map_or(0, |window| seen.len().saturating_sub(window));
+                seen.drain(..hidden);
                 for h in 0..heads.heads {
                     let kv = h / heads.group() * dim;
                     let width = heads.kv_heads * dim;
@@ -415,11 +426,13 @@ mod tests {
 
     #[test]
     fn gradients_agree_with_finite_differences_of_textbook_attention() {
-        for (heads, kv_heads, head_dim) in [(4, 2, 8), (3, 1, 20), (2, 2, 34)] {
+        for (heads, kv_heads, head_dim, window) in
+            [(4, 2, 8, None), (3, 1, 20, Some(4)), (2, 2, 34, Some(20)), (2, 1, 16, Some(1))]
+        {
             let inverse: Vec<f64> = (0..head_dim / 2).map(|i| 0.5f64.powi(i)).collect();
             let rope = RopeTable::new(64, &inverse);
             let head_dim = head_dim as usize;
-            let heads = Heads { heads, kv_heads, head_dim, scale: 0.3, rope: Some(&rope) };
+            let heads = Heads { heads, kv_heads, head_dim, scale: 0.3, window, rope: Some(&rope) };
             let mut batch = Packed::new();
             batch.push(&[0; 5]);
             let prompt = batch.push(&[0; 18]);
@@ -457,7 +470,13 @@ mod tests {
 
     #[test]
     fn a_continuation_gets_the_bits_of_the_whole_sequence() {
-        let heads = Heads { heads: 2, kv_heads: 1, head_dim: 32, scale: 0.2, rope: None };
+        for window in [None, Some(18), Some(33)] {
+            continuation_and_whole_sequence_agree(window);
+        }
+    }
+
+    fn continuation_and_whole_sequence_agree(window: Option<usize>) {
+        let heads = Heads { heads: 2, kv_heads: 1, head_dim: 32, scale: 0.2, window, rope: None };
         let (mut shared, mut whole) = (Packed::new(), Packed::new());
         let prompt = shared.push(&[0; 21]);
         shared.push_continuation(prompt, &[0; 40]);
