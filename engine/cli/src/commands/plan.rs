@@ -1,7 +1,8 @@
 //! `rlvr plan CONFIG`: every check of a run, and what it will need, without training anything.
 
 use super::{say, wrong};
-use rlvr_model::{KvCache, Model};
+use rlvr_model::config::BlockKind;
+use rlvr_model::{KvCache, Model, ModelConfig};
 use rlvr_rollouts::SamplerConfig;
 use rlvr_train::adamw::AdamWConfig;
 use rlvr_train::config::{RunConfig, Stage, Work};
@@ -144,19 +145,22 @@ fn estimate(stage: &Stage, prepared: &Prepared, parameters: usize, tokens_per_s:
     let micro = stage.training.micro_batch_tokens as f64;
     bytes += micro * activation_floats(config) * 4.0;
     let steps = stage.steps();
-    let mut cache_pages = stage.eval.as_ref().map_or(0, |eval| prepared.eval_sampler(eval).kv_pages);
+    let eval = stage.eval.as_ref().map(|eval| prepared.eval_sampler(eval));
+    let mut caches = eval.map_or(0, |sizes| cache_bytes(config, sizes.kv_pages, sizes.states()));
     // a forward costs a third of a training step
     let (trained, drawn) = match &stage.work {
         Work::MidTrain(work) => (steps as f64 * work.batch_tokens as f64, 0.0),
         Work::Rl(rl) => {
             let longest = prepared.longest_sequence(&stage.work);
             let sizes = SamplerConfig::for_sequences(rl.max_sequences, longest);
-            cache_pages += rl.kv_pages.unwrap_or(sizes.kv_pages);
+            caches += cache_bytes(config, rl.kv_pages.unwrap_or(sizes.kv_pages), sizes.states());
+            // the reference policy is a copy of the weights
+            bytes += if rl.kl.coefficient > 0.0 { 4.0 * parameters as f64 } else { 0.0 };
             let drawn = (rl.prompts_per_step * rl.samples_per_prompt * rl.sampling.max_tokens) as f64 / 2.0;
             (steps as f64 * drawn, steps as f64 * drawn)
         }
     };
-    bytes += (cache_pages * KvCache::bytes_per_page(config)) as f64;
+    bytes += caches as f64;
     let evaluated = stage.eval.as_ref().map_or(0.0, |eval| {
         let problems = |name: &String| prepared.tasks(name).len().min(eval.limit.unwrap_or(usize::MAX));
         let samples: usize = eval.tasks.iter().map(problems).sum::<usize>() * eval.samples;
@@ -174,11 +178,23 @@ fn estimate(stage: &Stage, prepared: &Prepared, parameters: usize, tokens_per_s:
     }
 }
 
-/// Floats that a token holds when the backward begins: what every layer keeps (the stream and its normed copy, twice; queries,
-/// keys, values and what attention mixed of them; the MLP's three), the last norm's two, and the gradients under way in one layer.
-fn activation_floats(config: &rlvr_model::ModelConfig) -> f64 {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let heads = 2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim;
-    let layer = 4 * hidden + heads + 3 * inner;
-    (config.num_hidden_layers * layer + 4 * hidden + 3 * inner) as f64
+/// A sampler's keys, values and recurrent states.
+fn cache_bytes(config: &ModelConfig, pages: usize, states: usize) -> usize {
+    pages * KvCache::bytes_per_page(config) + states * KvCache::bytes_per_state(config)
+}
+
+/// Floats that a token holds when the backward begins: what every block keeps (the stream and its normed copy; queries, keys, values
+/// and what attention mixed of them; the MLP's inner values; what Mamba-2 projected and mixed), the last norm's two, and the gradients
+/// under way in one block.
+fn activation_floats(config: &ModelConfig) -> f64 {
+    let hidden = config.hidden_size;
+    let inner = |kind: BlockKind| match kind {
+        BlockKind::Attention { .. } => 2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim,
+        BlockKind::GatedMlp | BlockKind::FusedGatedMlp => 3 * config.intermediate_size,
+        BlockKind::SquaredReluMlp => 2 * config.intermediate_size,
+        BlockKind::Mamba => config.mamba.as_ref().map_or(0, |m| 3 * m.inner() + m.channels() + m.heads),
+    };
+    let kept: Vec<usize> = config.blocks().iter().map(|block| inner(block.kind)).collect();
+    let under_way = kept.iter().max().copied().unwrap_or(0) + 2 * hidden;
+    (kept.iter().map(|inner| 2 * hidden + inner).sum::<usize>() + 2 * hidden + under_way) as f64
 }
