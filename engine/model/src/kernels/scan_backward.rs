@@ -81,10 +81,9 @@ pub struct Scratch {
     /// States at the borders of the chunks, and of the tiles of one chunk: `[borders, state, padded]`.
     chunks: Vec<f32>,
     tiles: Vec<f32>,
-    /// `dt x`, the gradient of `y` and the gradient of `dt x`: `[tile, padded]`.
-    scaled: Vec<f32>,
-    d_y: Vec<f32>,
-    d_scaled: Vec<f32>,
+    /// `dt x`, the gradient of `y` and that of `dt x` for the tokens of a tile: `[padded / 16, tile, 3, 16]`, so that a vector's
+    /// turn in the innermost loop has one address.
+    turns: Vec<f32>,
     /// Lanes of sums over `head_dim`, for `C` and then for `B`: `[2, tile, 16 components of the state, 16]`.
     lanes: Vec<f32>,
 }
@@ -105,9 +104,7 @@ impl<'a, S: Simd, const T: usize> Walk<'a, S, T> {
         scratch.chunks.resize(run.len().div_ceil(CHUNK) * state, 0.0);
         scratch.tiles.resize(CHUNK / T * state, 0.0);
         scratch.lanes.resize(2 * T * 256, 0.0);
-        for rows in [&mut scratch.scaled, &mut scratch.d_y, &mut scratch.d_scaled] {
-            rows.resize(T * padded, 0.0);
-        }
+        scratch.turns.resize(3 * T * padded, 0.0);
         Walk { padded, scratch, set: std::marker::PhantomData }
     }
 
@@ -189,9 +186,8 @@ impl<'a, S: Simd, const T: usize> Walk<'a, S, T> {
                 std::array::from_fn(|t| run.rows.as_ptr().add(token(t) * run.width + run.c));
             let mut d_decay = [S::splat(0.0); T];
             // as locals, or the compiler would read the fields again after every store
-            let lanes = self.scratch.lanes.as_mut_ptr();
-            let (scaled, d_y) = (self.scratch.scaled.as_ptr(), self.scratch.d_y.as_ptr());
-            let (d_scaled, d_state) = (self.scratch.d_scaled.as_mut_ptr(), self.scratch.d_state.as_mut_ptr());
+            let (lanes, turns) = (self.scratch.lanes.as_mut_ptr(), self.scratch.turns.as_mut_ptr());
+            let d_state = self.scratch.d_state.as_mut_ptr();
             for from in (0..n).step_by(16) {
                 let some = (n - from).min(16);
                 for i in from..from + some {
@@ -199,19 +195,20 @@ impl<'a, S: Simd, const T: usize> Walk<'a, S, T> {
                     let b: [S::V; T] = std::array::from_fn(|t| S::splat(*b[t].add(i)));
                     let c: [S::V; T] = std::array::from_fn(|t| S::splat(*c[t].add(i)));
                     for v in (0..padded).step_by(16) {
+                        let turn = turns.add(v * 3 * T);
                         let mut s = S::load(state.add(i * padded + v));
                         let mut before = [s; T];
                         for t in 0..T {
                             before[t] = s;
-                            s = S::fma(decay[t], s, S::mul(S::load(scaled.add(t * padded + v)), b[t]));
-                            d_c[t] = S::fma(s, S::load(d_y.add(t * padded + v)), d_c[t]);
+                            s = S::fma(decay[t], s, S::mul(S::load(turn.add(t * 48)), b[t]));
+                            d_c[t] = S::fma(s, S::load(turn.add(t * 48 + 16)), d_c[t]);
                         }
                         let at = d_state.add(i * padded + v);
                         let mut g = S::load(at);
                         for t in (0..T).rev() {
-                            g = S::fma(S::load(d_y.add(t * padded + v)), c[t], g);
-                            d_b[t] = S::fma(g, S::load(scaled.add(t * padded + v)), d_b[t]);
-                            let to = d_scaled.add(t * padded + v);
+                            g = S::fma(S::load(turn.add(t * 48 + 16)), c[t], g);
+                            d_b[t] = S::fma(g, S::load(turn.add(t * 48)), d_b[t]);
+                            let to = turn.add(t * 48 + 32);
                             S::store(to, S::fma(g, b[t], S::load(to)));
                             d_decay[t] = S::fma(g, before[t], d_decay[t]);
                             g = S::mul(g, decay[t]);
@@ -240,8 +237,8 @@ impl<'a, S: Simd, const T: usize> Walk<'a, S, T> {
                 for v in (0..dim).step_by(16) {
                     let len = (dim - v).min(16);
                     let x = S::load_part(x.add(v), len);
-                    let d_scaled = S::load(d_scaled.add(t * padded + v));
-                    let d_y = S::load(d_y.add(t * padded + v));
+                    let turn = turns.add((v * T + t * 16) * 3);
+                    let (d_y, d_scaled) = (S::load(turn.add(16)), S::load(turn.add(32)));
                     d_dt = S::fma(d_scaled, x, d_dt);
                     d_skip = S::fma(d_y, x, d_skip);
                     let d_x = S::fma(dt, d_scaled, S::mul(skip, d_y));
@@ -253,26 +250,25 @@ impl<'a, S: Simd, const T: usize> Walk<'a, S, T> {
         }
     }
 
-    /// Lays out `dt x` and the gradient of `y` of the tile's tokens.
+    /// Lays out `dt x`, the gradient of `y` and zeros for that of `dt x`.
     ///
     /// # Safety
     /// As for [`Walk::tile`].
     #[inline(always)]
     unsafe fn load(&mut self, run: &Run<'_>, first: usize, count: usize, grads: &RunGradients<'_>) {
-        let (dim, padded) = (run.head_dim, self.padded);
-        self.scratch.scaled.fill(0.0);
-        self.scratch.d_y.fill(0.0);
-        self.scratch.d_scaled.fill(0.0);
+        self.scratch.turns.fill(0.0);
+        let turns = self.scratch.turns.as_mut_ptr();
         for t in 0..count {
-            let d_y = (first + t) * grads.d_y_width + grads.d_y_at;
-            self.scratch.d_y[t * padded..t * padded + dim].copy_from_slice(&grads.d_y[d_y..d_y + dim]);
             // SAFETY: by this function's contract.
             unsafe {
                 let dt = S::splat(run.step(first + t));
                 let x = run.rows.as_ptr().add((first + t) * run.width + run.x);
-                for v in (0..dim).step_by(16) {
-                    let scaled = S::mul(dt, S::load_part(x.add(v), (dim - v).min(16)));
-                    S::store(self.scratch.scaled.as_mut_ptr().add(t * padded + v), scaled);
+                let d_y = grads.d_y.as_ptr().add((first + t) * grads.d_y_width + grads.d_y_at);
+                for v in (0..run.head_dim).step_by(16) {
+                    let len = (run.head_dim - v).min(16);
+                    let turn = turns.add((v * T + t * 16) * 3);
+                    S::store(turn, S::mul(dt, S::load_part(x.add(v), len)));
+                    S::store(turn.add(16), S::load_part(d_y.add(v), len));
                 }
             }
         }
