@@ -1,6 +1,6 @@
 //! Backward of the selective scan in [`super::scan`], one head at a time.
 //!
-//! Nothing but the forward's inputs is needed: a first walk over the tokens leaves the state at every [`CHUNK`]-th of them, then
+//! Nothing but the forward's inputs is needed: a first walk over the tokens leaves the state at every 64th of them, then
 //! the chunks are walked in reverse, each with its states computed again: those between the tiles in memory, those within
 //! a tile in registers. Sums over `head_dim` run over the vectors first and then over the lanes, sums over `state` from its first
 //! component on, whatever the tile, so the bits do not depend on the instruction set.
