@@ -117,39 +117,34 @@ unsafe fn advance_on<S: Simd>(run: Run<'_>, state: &mut [f32]) {
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-pub(super) unsafe fn tiles<S: Simd, const OUT: bool>(
-    run: &Run<'_>,
-    state: *mut f32,
-    stride: usize,
-    y: *mut f32,
-) {
+unsafe fn tiles<S: Simd, const OUT: bool>(run: &Run<'_>, state: *mut f32, stride: usize, y: *mut f32) {
     let (mut first, n) = (0, run.len());
     // SAFETY: forwarded from the caller; the tiles are within the run.
     unsafe {
         while S::WIDE && first + 8 <= n {
-            tile::<S, 8, OUT>(run, first, state, stride, y);
+            tile::<S, 8, OUT>(run, first, (state, state), stride, y);
             first += 8;
         }
         while first + 2 <= n {
-            tile::<S, 2, OUT>(run, first, state, stride, y);
+            tile::<S, 2, OUT>(run, first, (state, state), stride, y);
             first += 2;
         }
         if first < n {
-            tile::<S, 1, OUT>(run, first, state, stride, y);
+            tile::<S, 1, OUT>(run, first, (state, state), stride, y);
         }
     }
 }
 
-/// Runs the `T` tokens from `first` on, a state row being in registers for all of them.
+/// Runs the `T` tokens from `first` on, a state row being in registers for all of them, from one state to another, or the same.
 ///
 /// # Safety
-/// The run must be checked and hold the tokens; `state` must hold `run.state` rows of `stride >= head_dim` floats, and `y`, where
-/// `OUT`, the run's `[tokens, head_dim]`.
+/// The run must be checked and hold the tokens; both states must hold `run.state` rows of `stride >= head_dim` floats, and `y`,
+/// where `OUT`, the run's `[tokens, head_dim]`.
 #[inline(always)]
-unsafe fn tile<S: Simd, const T: usize, const OUT: bool>(
+pub(super) unsafe fn tile<S: Simd, const T: usize, const OUT: bool>(
     run: &Run<'_>,
     first: usize,
-    state: *mut f32,
+    (from, to): (*const f32, *mut f32),
     stride: usize,
     y: *mut f32,
 ) {
@@ -165,8 +160,8 @@ unsafe fn tile<S: Simd, const T: usize, const OUT: bool>(
             let scaled: [S::V; T] = std::array::from_fn(|t| S::mul(S::splat(run.step(first + t)), x[t]));
             let mut sums = x.map(|x| S::mul(S::splat(run.skip), x));
             for i in 0..run.state {
-                let at = state.add(i * stride + v);
-                let mut s = S::load_part(at, len);
+                let at = i * stride + v;
+                let mut s = S::load_part(from.add(at), len);
                 for t in 0..T {
                     let b = S::splat(*b.add(t * run.width + i));
                     s = S::fma(decay[t], s, S::mul(scaled[t], b));
@@ -174,7 +169,7 @@ unsafe fn tile<S: Simd, const T: usize, const OUT: bool>(
                         sums[t] = S::fma(s, S::splat(*c.add(t * run.width + i)), sums[t]);
                     }
                 }
-                S::store_part(at, s, len);
+                S::store_part(to.add(at), s, len);
             }
             if OUT {
                 for (t, sum) in sums.into_iter().enumerate() {

@@ -1,11 +1,11 @@
 //! Backward of the selective scan in [`super::scan`], one head at a time.
 //!
-//! Nothing but the forward's inputs is needed: a first walk over the tokens leaves the state at every [`CHUNK`]-th of them, then
+//! Nothing but the forward's inputs is needed: a first walk over the tokens leaves the state at every 64th of them, then
 //! the chunks are walked in reverse, each with its states computed again: those between the tiles in memory, those within
 //! a tile in registers. Sums over `head_dim` run over the vectors first and then over the lanes, sums over `state` from its first
 //! component on, whatever the tile, so the bits do not depend on the instruction set.
 
-use super::scan::{Run, tiles};
+use super::scan::{Run, tile};
 use super::simd::{Simd, dispatch};
 
 /// Tokens between states that the first walk keeps.
@@ -35,8 +35,10 @@ dispatch! {
     /// Backward of [`super::scan::scan`] from the state `initial` (`[state, head_dim]`), where `d_state` is the gradient of the state at the
     /// end and becomes that of `initial`. Returns the gradient of `skip`.
     ///
-    /// Takes `tokens / 64 + 20` states of memory while it runs.
-    pub fn scan_backward(run: Run<'_>, initial: &[f32], d_state: &mut [f32], grads: RunGradients<'_>) -> f32 = scan_backward_on
+    /// `scratch` grows to `tokens / 64` states and a few more.
+    pub fn scan_backward(
+        run: Run<'_>, initial: &[f32], d_state: &mut [f32], grads: RunGradients<'_>, scratch: &mut Scratch,
+    ) -> f32 = scan_backward_on
 }
 
 #[inline(always)]
@@ -45,6 +47,7 @@ unsafe fn scan_backward_on<S: Simd>(
     initial: &[f32],
     d_state: &mut [f32],
     mut grads: RunGradients<'_>,
+    scratch: &mut Scratch,
 ) -> f32 {
     run.check();
     let (tokens, dim, n) = (run.len(), run.head_dim, run.state);
@@ -63,46 +66,46 @@ unsafe fn scan_backward_on<S: Simd>(
     // SAFETY: the shapes have been checked.
     unsafe {
         if S::WIDE {
-            Walk::<S, 4>::new(&run).back(&run, initial, d_state, &mut grads)
+            Walk::<S, 4>::new(&run, scratch).back(&run, initial, d_state, &mut grads)
         } else {
-            Walk::<S, 2>::new(&run).back(&run, initial, d_state, &mut grads)
+            Walk::<S, 2>::new(&run, scratch).back(&run, initial, d_state, &mut grads)
         }
     }
 }
 
-/// Buffers of one backward whose tiles have `T` tokens. Rows of head components are padded with zeros to whole vectors.
-struct Walk<S: Simd, const T: usize> {
-    padded: usize,
+/// Buffers kept between one backward and the next. Rows of head components are padded with zeros to whole vectors.
+#[derive(Default)]
+pub struct Scratch {
     /// Gradient of the state, `[state, padded]`.
     d_state: Vec<f32>,
     /// States at the borders of the chunks, and of the tiles of one chunk: `[borders, state, padded]`.
     chunks: Vec<f32>,
     tiles: Vec<f32>,
-    /// `dt x`, the gradient of `y` and the gradient of `dt x`: `[T, padded]`.
-    scaled: Vec<f32>,
-    d_y: Vec<f32>,
-    d_scaled: Vec<f32>,
-    /// Lanes of sums over `head_dim`, for `C` and then for `B`: `[2, T, 16 components of the state, 16]`.
+    /// `dt x`, the gradient of `y` and that of `dt x` for the tokens of a tile: `[padded / 16, tile, 3, 16]`, so that a vector's
+    /// turn in the innermost loop has one address.
+    turns: Vec<f32>,
+    /// Lanes of sums over `head_dim`, for `C` and then for `B`: `[2, tile, 16 components of the state, 16]`.
     lanes: Vec<f32>,
+}
+
+/// One backward in tiles of `T` tokens.
+struct Walk<'a, S: Simd, const T: usize> {
+    padded: usize,
+    scratch: &'a mut Scratch,
     set: std::marker::PhantomData<S>,
 }
 
-impl<S: Simd, const T: usize> Walk<S, T> {
+impl<'a, S: Simd, const T: usize> Walk<'a, S, T> {
     #[inline(always)]
-    fn new(run: &Run<'_>) -> Self {
+    fn new(run: &Run<'_>, scratch: &'a mut Scratch) -> Self {
         let padded = run.head_dim.next_multiple_of(16);
         let state = run.state * padded;
-        Walk {
-            padded,
-            d_state: vec![0.0; state],
-            chunks: vec![0.0; run.len().div_ceil(CHUNK) * state],
-            tiles: vec![0.0; CHUNK.min(run.len()).div_ceil(T) * state],
-            scaled: vec![0.0; T * padded],
-            d_y: vec![0.0; T * padded],
-            d_scaled: vec![0.0; T * padded],
-            lanes: vec![0.0; 2 * T * 256],
-            set: std::marker::PhantomData,
-        }
+        scratch.d_state.resize(state, 0.0);
+        scratch.chunks.resize(run.len().div_ceil(CHUNK) * state, 0.0);
+        scratch.tiles.resize(CHUNK / T * state, 0.0);
+        scratch.lanes.resize(2 * T * 256, 0.0);
+        scratch.turns.resize(3 * T * padded, 0.0);
+        Walk { padded, scratch, set: std::marker::PhantomData }
     }
 
     /// # Safety
@@ -116,36 +119,38 @@ impl<S: Simd, const T: usize> Walk<S, T> {
         grads: &mut RunGradients<'_>,
     ) -> f32 {
         let (tokens, dim, padded) = (run.len(), run.head_dim, self.padded);
-        let size = self.d_state.len();
-        let rows = self.chunks.chunks_exact_mut(padded).zip(initial.chunks_exact(dim));
-        rows.for_each(|(to, from)| to[..dim].copy_from_slice(from));
-        let rows = self.d_state.chunks_exact_mut(padded).zip(d_state.chunks_exact(dim));
-        rows.for_each(|(to, from)| to[..dim].copy_from_slice(from));
-        let borders: Vec<usize> = (0..tokens).step_by(CHUNK).collect();
-        // SAFETY: the borders are `size` floats each, and every part lies within the run.
+        let size = self.scratch.d_state.len();
+        for (to, from) in [(&mut self.scratch.chunks, initial), (&mut self.scratch.d_state, &*d_state)] {
+            to[..size].fill(0.0);
+            let rows = to.chunks_exact_mut(padded).zip(from.chunks_exact(dim));
+            rows.for_each(|(to, from)| to[..dim].copy_from_slice(from));
+        }
+        let (chunks, tiles) = (self.scratch.chunks.as_mut_ptr(), self.scratch.tiles.as_mut_ptr());
+        // SAFETY: the borders are `size` floats each, and every tile lies within the run.
         unsafe {
             let mut d_skip = S::splat(0.0);
-            for (i, first) in borders.iter().enumerate().skip(1) {
-                self.chunks.copy_within((i - 1) * size..i * size, i * size);
-                let at = self.chunks.as_mut_ptr().add(i * size);
-                tiles::<S, false>(&run.part(first - CHUNK, CHUNK), at, padded, std::ptr::null_mut());
-            }
-            for (chunk, first) in borders.into_iter().enumerate().rev() {
-                let end = (first + CHUNK).min(tokens);
-                self.tiles[..size].copy_from_slice(&self.chunks[chunk * size..(chunk + 1) * size]);
-                let starts = (first..end).step_by(T).collect::<Vec<_>>();
-                for (i, start) in starts.iter().enumerate().skip(1) {
-                    self.tiles.copy_within((i - 1) * size..i * size, i * size);
-                    let at = self.tiles.as_mut_ptr().add(i * size);
-                    tiles::<S, false>(&run.part(start - T, T), at, padded, std::ptr::null_mut());
-                }
-                for (i, start) in starts.into_iter().enumerate().rev() {
-                    let state = self.tiles.as_ptr().add(i * size);
-                    let count = (end - start).min(T);
-                    d_skip = self.tile(run, start, count, state, grads, d_skip);
+            for border in 1..tokens.div_ceil(CHUNK) {
+                let at = chunks.add(border * size);
+                let mut from = at.sub(size).cast_const();
+                for first in ((border - 1) * CHUNK..border * CHUNK).step_by(T) {
+                    tile::<S, T, false>(run, first, (from, at), padded, std::ptr::null_mut());
+                    from = at;
                 }
             }
-            let rows = self.d_state.chunks_exact(padded).zip(d_state.chunks_exact_mut(dim));
+            for chunk in (0..tokens.div_ceil(CHUNK)).rev() {
+                let first = chunk * CHUNK;
+                let count = (tokens - first).min(CHUNK);
+                std::ptr::copy_nonoverlapping(chunks.add(chunk * size), tiles, size);
+                for i in 1..count.div_ceil(T) {
+                    let states = (tiles.add((i - 1) * size).cast_const(), tiles.add(i * size));
+                    tile::<S, T, false>(run, first + (i - 1) * T, states, padded, std::ptr::null_mut());
+                }
+                for i in (0..count.div_ceil(T)).rev() {
+                    let some = (count - i * T).min(T);
+                    d_skip = self.tile(run, first + i * T, some, tiles.add(i * size), grads, d_skip);
+                }
+            }
+            let rows = self.scratch.d_state.chunks_exact(padded).zip(d_state.chunks_exact_mut(dim));
             rows.for_each(|(from, to)| to.copy_from_slice(&from[..dim]));
             S::sum(d_skip)
         }
@@ -180,7 +185,9 @@ impl<S: Simd, const T: usize> Walk<S, T> {
             let c: [*const f32; T] =
                 std::array::from_fn(|t| run.rows.as_ptr().add(token(t) * run.width + run.c));
             let mut d_decay = [S::splat(0.0); T];
-            let lanes = self.lanes.as_mut_ptr();
+            // as locals, or the compiler would read the fields again after every store
+            let (lanes, turns) = (self.scratch.lanes.as_mut_ptr(), self.scratch.turns.as_mut_ptr());
+            let d_state = self.scratch.d_state.as_mut_ptr();
             for from in (0..n).step_by(16) {
                 let some = (n - from).min(16);
                 for i in from..from + some {
@@ -188,23 +195,20 @@ impl<S: Simd, const T: usize> Walk<S, T> {
                     let b: [S::V; T] = std::array::from_fn(|t| S::splat(*b[t].add(i)));
                     let c: [S::V; T] = std::array::from_fn(|t| S::splat(*c[t].add(i)));
                     for v in (0..padded).step_by(16) {
+                        let turn = turns.add(v * 3 * T);
                         let mut s = S::load(state.add(i * padded + v));
                         let mut before = [s; T];
                         for t in 0..T {
                             before[t] = s;
-                            s = S::fma(
-                                decay[t],
-                                s,
-                                S::mul(S::load(self.scaled.as_ptr().add(t * padded + v)), b[t]),
-                            );
-                            d_c[t] = S::fma(s, S::load(self.d_y.as_ptr().add(t * padded + v)), d_c[t]);
+                            s = S::fma(decay[t], s, S::mul(S::load(turn.add(t * 48)), b[t]));
+                            d_c[t] = S::fma(s, S::load(turn.add(t * 48 + 16)), d_c[t]);
                         }
-                        let at = self.d_state.as_mut_ptr().add(i * padded + v);
+                        let at = d_state.add(i * padded + v);
                         let mut g = S::load(at);
                         for t in (0..T).rev() {
-                            g = S::fma(S::load(self.d_y.as_ptr().add(t * padded + v)), c[t], g);
-                            d_b[t] = S::fma(g, S::load(self.scaled.as_ptr().add(t * padded + v)), d_b[t]);
-                            let to = self.d_scaled.as_mut_ptr().add(t * padded + v);
+                            g = S::fma(S::load(turn.add(t * 48 + 16)), c[t], g);
+                            d_b[t] = S::fma(g, S::load(turn.add(t * 48)), d_b[t]);
+                            let to = turn.add(t * 48 + 32);
                             S::store(to, S::fma(g, b[t], S::load(to)));
                             d_decay[t] = S::fma(g, before[t], d_decay[t]);
                             g = S::mul(g, decay[t]);
@@ -233,8 +237,8 @@ impl<S: Simd, const T: usize> Walk<S, T> {
                 for v in (0..dim).step_by(16) {
                     let len = (dim - v).min(16);
                     let x = S::load_part(x.add(v), len);
-                    let d_scaled = S::load(self.d_scaled.as_ptr().add(t * padded + v));
-                    let d_y = S::load(self.d_y.as_ptr().add(t * padded + v));
+                    let turn = turns.add((v * T + t * 16) * 3);
+                    let (d_y, d_scaled) = (S::load(turn.add(16)), S::load(turn.add(32)));
                     d_dt = S::fma(d_scaled, x, d_dt);
                     d_skip = S::fma(d_y, x, d_skip);
                     let d_x = S::fma(dt, d_scaled, S::mul(skip, d_y));
@@ -246,26 +250,25 @@ impl<S: Simd, const T: usize> Walk<S, T> {
         }
     }
 
-    /// Lays out `dt x` and the gradient of `y` of the tile's tokens.
+    /// Lays out `dt x`, the gradient of `y` and zeros for that of `dt x`.
     ///
     /// # Safety
     /// As for [`Walk::tile`].
     #[inline(always)]
     unsafe fn load(&mut self, run: &Run<'_>, first: usize, count: usize, grads: &RunGradients<'_>) {
-        let (dim, padded) = (run.head_dim, self.padded);
-        self.scaled.fill(0.0);
-        self.d_y.fill(0.0);
-        self.d_scaled.fill(0.0);
+        self.scratch.turns.fill(0.0);
+        let turns = self.scratch.turns.as_mut_ptr();
         for t in 0..count {
-            let d_y = (first + t) * grads.d_y_width + grads.d_y_at;
-            self.d_y[t * padded..t * padded + dim].copy_from_slice(&grads.d_y[d_y..d_y + dim]);
             // SAFETY: by this function's contract.
             unsafe {
                 let dt = S::splat(run.step(first + t));
                 let x = run.rows.as_ptr().add((first + t) * run.width + run.x);
-                for v in (0..dim).step_by(16) {
-                    let scaled = S::mul(dt, S::load_part(x.add(v), (dim - v).min(16)));
-                    S::store(self.scaled.as_mut_ptr().add(t * padded + v), scaled);
+                let d_y = grads.d_y.as_ptr().add((first + t) * grads.d_y_width + grads.d_y_at);
+                for v in (0..run.head_dim).step_by(16) {
+                    let len = (run.head_dim - v).min(16);
+                    let turn = turns.add((v * T + t * 16) * 3);
+                    S::store(turn, S::mul(dt, S::load_part(x.add(v), len)));
+                    S::store(turn.add(16), S::load_part(d_y.add(v), len));
                 }
             }
         }
@@ -327,6 +330,7 @@ mod tests {
 
     #[test]
     fn outputs_and_gradients_agree_with_the_recurrence_in_f64_and_its_differences() {
+        let mut scratch = Scratch::default();
         for (tokens, dim, n) in [(1, 16, 3), (7, 12, 10), (CHUNK + 3, 20, 17), (2 * CHUNK + 9, 32, 16)] {
             let width = dim + 2 * n;
             let (rows, initial) = (wave(tokens * width, 1.0), wave(n * dim, 2.0));
@@ -386,7 +390,7 @@ mod tests {
                 d_dt: &mut d_dt,
                 d_decay: &mut d_decay,
             };
-            let d_skip = scan_backward(run, &initial, &mut d_state, grads);
+            let d_skip = scan_backward(run, &initial, &mut d_state, grads, &mut scratch);
             type Nudge<'a> = &'a dyn Fn(&mut Inputs, f64);
             let check = |what: &str, found: f32, nudge: Nudge<'_>| {
                 let at = |e: f64| {

@@ -8,7 +8,7 @@ use crate::kernels::conv::{conv_input_backward, conv_silu_backward};
 use crate::kernels::elementwise::add_assign;
 use crate::kernels::gated_norm::gated_norm_backward;
 use crate::kernels::scan::advance;
-use crate::kernels::scan_backward::{RunGradients, scan_backward};
+use crate::kernels::scan_backward::{RunGradients, Scratch, scan_backward};
 use crate::kernels::time_step::time_steps_backward;
 use crate::packed::{Family, Packed};
 use crate::params::{ParamGrads, ParamId};
@@ -156,6 +156,7 @@ impl Backward<'_> {
             d_decay: vec![0.0; heads.len() * tokens],
             d_skip: vec![0.0; heads.len()],
         };
+        let mut scratch = Scratch::default();
         let start = vec![0.0; shape.head_state()];
         let [mut prefix, mut d_prefix, mut d_own] = [(); 3].map(|()| start.clone());
         for (i, head) in heads.enumerate() {
@@ -185,8 +186,8 @@ impl Backward<'_> {
                         d_dt: &mut made.d_dt[steps.clone()],
                         d_decay: &mut made.d_decay[steps],
                     };
-                    made.d_skip[i] +=
-                        scan_backward(run.part(segment.start, segment.len), initial, d_state, grads);
+                    let run = run.part(segment.start, segment.len);
+                    made.d_skip[i] += scan_backward(run, initial, d_state, grads, &mut scratch);
                     if segment.prefix.is_some() {
                         add_assign(&mut d_prefix, &d_own);
                         d_own.fill(0.0);
