@@ -3,6 +3,7 @@
 
 mod commands;
 mod gsm8k;
+mod lora;
 mod pipeline;
 mod resume;
 mod tiny;
