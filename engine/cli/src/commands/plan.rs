@@ -189,7 +189,9 @@ fn cache_bytes(config: &ModelConfig, pages: usize, states: usize) -> usize {
 fn activation_floats(config: &ModelConfig) -> f64 {
     let hidden = config.hidden_size;
     let inner = |kind: BlockKind| match kind {
-        BlockKind::Attention { .. } => 2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim,
+        BlockKind::Attention { .. } => {
+            2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim
+        }
         BlockKind::GatedMlp | BlockKind::FusedGatedMlp => 3 * config.intermediate_size,
         BlockKind::SquaredReluMlp => 2 * config.intermediate_size,
         BlockKind::Mamba => config.mamba.as_ref().map_or(0, |m| 3 * m.inner() + m.channels() + m.heads),
