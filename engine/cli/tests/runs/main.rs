@@ -1,7 +1,8 @@
-//! Whole runs of the binary: the pipeline and its folder, kills and resumes, wrong input, GSM8K from its files.
+//! Whole runs of the binary: the pipeline and its folder, every family of models, kills and resumes, wrong input, GSM8K from its files.
 #![cfg(unix)]
 
 mod commands;
+mod families;
 mod gsm8k;
 mod lora;
 mod pipeline;

@@ -3,9 +3,9 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::tiny::{Came, assert_same, came, files, finished, folder, rlvr};
+use crate::tiny::{Came, assert_same, came, files, finished, folder, rlvr, wait_for};
 
 /// Moments in every stage: a line of the metrics after which the run is stopped.
 const MOMENTS: [(&str, &str, u64); 7] = [
@@ -22,23 +22,6 @@ fn start(folder: &Path, resume: bool) -> Child {
     let args = ["run", "tiny.toml", "--out", "out", "--resume"];
     let args = &args[..if resume { 5 } else { 4 }];
     rlvr(folder, args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits until the metrics have a line of this stage, kind and step, or a later one.
-fn wait_for(child: &mut Child, run: &Path, (stage, kind, step): (&str, &str, u64)) {
-    let wanted = format!("{{\"stage\":\"{stage}\",\"kind\":\"{kind}\",\"step\":{step},");
-    let began = Instant::now();
-    loop {
-        let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-        if text.lines().any(|line| line.starts_with(&wanted)) {
-            return;
-        }
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("the run ended before {stage} {step}: {status:?}");
-        }
-        assert!(began.elapsed() < Duration::from_secs(120), "{stage} {step} does not come");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn finish(folder: &Path) -> Came {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
 
 use rlvr_train::{ledger, metrics};
 use serde_json::Value;
@@ -205,4 +206,21 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// Waits until the metrics have a line of this stage, kind and step, or a later one.
+pub fn wait_for(child: &mut Child, run: &Path, (stage, kind, step): (&str, &str, u64)) {
+    let wanted = format!("{{\"stage\":\"{stage}\",\"kind\":\"{kind}\",\"step\":{step},");
+    let began = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+        if text.lines().any(|line| line.starts_with(&wanted)) {
+            return;
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("the run ended before {stage} {step}: {status:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "{stage} {step} does not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

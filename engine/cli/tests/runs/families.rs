@@ -1,0 +1,128 @@
+//! Every family of models goes through mid-training and reinforcement learning, is killed and goes on to the same weights.
+
+use std::path::Path;
+
+use rlvr_train::metrics;
+use serde_json::Value;
+
+use crate::tiny::{checkpoint, rlvr, said, wait_for};
+
+const CONFIG: &str = r#"
+name = "family"
+seed = 5
+
+[model]
+new = { FIELDS, initializer_range = 0.05 }
+tokenizer = { kind = "characters" }
+
+[sources.solutions]
+kind = "generator"
+generator = "worked-math"
+
+[tasks.math]
+generator = "math-tasks"
+count = 20
+
+[verifiers.digit]
+kind = "regex"
+pattern = "[0-9]"
+mode = "search"
+
+[reward]
+parts = [{ name = "digit", verifier = "digit" }]
+length = { target = 8, max = 16, penalty = 0.1 }
+
+[[stage]]
+name = "mid"
+kind = "mid_train"
+steps = 12
+batch_tokens = 1024
+micro_batch_tokens = 512
+learning_rate = 5e-3
+checkpoint_every = 4
+mixture = [{ domain = "math", source = "solutions", weight = 1.0 }]
+
+[[stage]]
+name = "rl"
+kind = "rl"
+from = "mid"
+steps = 3
+tasks = "math"
+prompts_per_step = 4
+samples_per_prompt = 4
+sampling = { max_tokens = 16 }
+micro_batch_tokens = 512
+learning_rate = 1e-3
+drop_zero_variance = false
+checkpoint_every = 1
+"#;
+
+/// Sizes that all families share.
+const SIZES: &str =
+    "hidden_size = 32, num_attention_heads = 4, num_key_value_heads = 2, max_position_embeddings = 256";
+
+const FAMILIES: [(&str, &str); 7] = [
+    ("llama", "intermediate_size = 48, num_hidden_layers = 2, tie_word_embeddings = true"),
+    ("mistral", "intermediate_size = 48, num_hidden_layers = 2, sliding_window = 20, head_dim = 12"),
+    ("qwen2", "intermediate_size = 48, num_hidden_layers = 2, tie_word_embeddings = true"),
+    ("qwen3", "intermediate_size = 48, num_hidden_layers = 2, head_dim = 12"),
+    (
+        "granite",
+        "intermediate_size = 48, num_hidden_layers = 2, embedding_multiplier = 4.0, attention_multiplier = 0.3, residual_multiplier = 0.5, logits_scaling = 2.0",
+    ),
+    (
+        "granitemoehybrid",
+        "num_hidden_layers = 2, layer_types = [\"mamba\", \"attention\"], num_local_experts = 0, shared_intermediate_size = 48, mamba_n_heads = 4, mamba_d_state = 8, attention_multiplier = 0.3",
+    ),
+    (
+        "nemotron_h",
+        "intermediate_size = 48, layers_block_type = [\"linear_attention\", \"mlp\", \"full_attention\"], head_dim = 12, mamba_num_heads = 4, mamba_head_dim = 12, n_groups = 2, ssm_state_size = 8",
+    ),
+];
+
+/// The numbers of one name in the run's metrics, in order.
+fn series(run: &Path, kind: &str, name: &str) -> Vec<f64> {
+    let records = metrics::read(&run.join("metrics.jsonl")).unwrap();
+    let of_kind = records.iter().filter(|record| record["kind"] == kind);
+    of_kind.filter_map(|record| record.get(name).and_then(Value::as_f64)).collect()
+}
+
+fn weights(run: &Path) -> [Vec<u8>; 2] {
+    let at = checkpoint(run, "rl", 3);
+    ["model.safetensors", "optimizer.safetensors"].map(|file| std::fs::read(at.join(file)).unwrap())
+}
+
+#[test]
+fn every_family_trains_samples_and_resumes() {
+    for (family, fields) in FAMILIES {
+        let folder = tempfile::tempdir().unwrap();
+        let fields = format!("model_type = \"{family}\", {SIZES}, {fields}");
+        std::fs::write(folder.path().join("family.toml"), CONFIG.replace("FIELDS", &fields)).unwrap();
+        let run = |name: &str, more: &[&str]| {
+            let (code, _, stderr) =
+                said(folder.path(), &[&["run", "family.toml", "--out", name], more].concat());
+            assert_eq!(code, Some(0), "{family}: {stderr}");
+            folder.path().join(name)
+        };
+        let whole = run("whole", &[]);
+        let loss = series(&whole, "mid_train", "loss");
+        assert!(loss.len() == 12 && loss[11] < loss[0] - 0.2, "{family}: {loss:?}");
+        let mismatch = series(&whole, "rl", "mismatch/max");
+        assert_eq!(mismatch, [0.0; 3], "{family}");
+        assert!(series(&whole, "rl", "grad_norm").iter().all(|norm| *norm > 0.0), "{family}");
+
+        for (i, moment) in [("mid", "mid_train", 7), ("rl", "rl", 2)].into_iter().enumerate() {
+            let args = ["run", "family.toml", "--out", "killed", "--resume"];
+            let mut child = rlvr(folder.path(), &args[..if i > 0 { 5 } else { 4 }])
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            wait_for(&mut child, &folder.path().join("killed"), moment);
+            child.kill().unwrap();
+            child.wait_with_output().unwrap();
+        }
+        let resumed = run("killed", &["--resume"]);
+        assert!(weights(&whole) == weights(&resumed), "{family}: a resumed run came to other weights");
+    }
+}
