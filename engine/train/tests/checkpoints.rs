@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rlvr_train::checkpoint::{AnyError, CheckpointError, Checkpoints, Snapshot};
+use rlvr_train::checkpoint::{AnyError, CheckpointError, Checkpoints, Snapshot, Whole, check_folder};
 use rlvr_train::optimizer_file::read_optimizer;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -317,4 +317,28 @@ fn on_a_disk_that_fills_up_the_last_good_checkpoint_stays_whole() {
     checkpoints.prune("base", 0).unwrap();
     checkpoints.save(&snapshot).unwrap();
     checkpoints.load::<LoopState>("base", 3).unwrap();
+}
+
+#[test]
+fn a_whole_model_stands_beside_the_checkpoints_is_no_step_and_survives_kills() {
+    let run = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(run.path());
+    save(&checkpoints, 10);
+    assert_eq!(checkpoints.whole("base", Whole::Merged), None);
+    let merged = checkpoints.save_whole("base", Whole::Merged, 10, 3_000_000, &write_model).unwrap();
+    assert_eq!(merged, run.path().join("checkpoints/base/merged"));
+    assert_eq!(names(&merged), ["config.json", "model.safetensors", "state.json"]);
+    assert_eq!(checkpoints.steps("base").unwrap(), [10]);
+    checkpoints.prune("base", 0).unwrap();
+    assert_eq!(checkpoints.whole("base", Whole::Merged), Some(merged.clone()));
+
+    let stage = merged.parent().unwrap();
+    fs::rename(&merged, stage.join("merged.partial-5")).unwrap();
+    fs::create_dir(stage.join("base.partial-5")).unwrap();
+    fs::write(stage.join("base.partial-5/model.safetensors"), "half").unwrap();
+    checkpoints.recover().unwrap();
+    assert_eq!(names(stage), ["merged", "step-000010"]);
+    check_folder(&merged).unwrap();
+    fs::write(merged.join("model.safetensors"), "other").unwrap();
+    assert!(matches!(check_folder(&merged), Err(CheckpointError::Altered { .. })));
 }

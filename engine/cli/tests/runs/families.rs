@@ -1,4 +1,5 @@
-//! Every family of models goes through mid-training and reinforcement learning, is killed and goes on to the same weights.
+//! Every family of models goes through mid-training and reinforcement learning, of all weights and of adapters, is killed and goes on to
+//! the same weights.
 
 use std::path::Path;
 
@@ -55,6 +56,35 @@ micro_batch_tokens = 512
 learning_rate = 1e-3
 drop_zero_variance = false
 checkpoint_every = 1
+
+[[stage]]
+name = "adapters"
+kind = "mid_train"
+from = "mid"
+steps = 12
+batch_tokens = 1024
+micro_batch_tokens = 512
+learning_rate = 5e-3
+checkpoint_every = 4
+activation_checkpointing = true
+lora = { rank = 4, alpha = 8 }
+mixture = [{ domain = "math", source = "solutions", weight = 1.0 }]
+
+[[stage]]
+name = "adapters+rl"
+kind = "rl"
+from = "adapters"
+steps = 3
+tasks = "math"
+prompts_per_step = 4
+samples_per_prompt = 4
+sampling = { max_tokens = 16 }
+micro_batch_tokens = 512
+learning_rate = 1e-3
+drop_zero_variance = false
+checkpoint_every = 1
+kl = { coefficient = 0.01 }
+lora = { rank = 4, alpha = 8 }
 "#;
 
 /// Sizes that all families share.
@@ -80,16 +110,22 @@ const FAMILIES: [(&str, &str); 7] = [
     ),
 ];
 
-/// The numbers of one name in the run's metrics, in order.
-fn series(run: &Path, kind: &str, name: &str) -> Vec<f64> {
+/// The numbers of one name in the metrics of a stage, in order.
+fn series(run: &Path, stage: &str, name: &str) -> Vec<f64> {
     let records = metrics::read(&run.join("metrics.jsonl")).unwrap();
-    let of_kind = records.iter().filter(|record| record["kind"] == kind);
-    of_kind.filter_map(|record| record.get(name).and_then(Value::as_f64)).collect()
+    let of_stage = records.iter().filter(|record| record["stage"] == stage);
+    of_stage.filter_map(|record| record.get(name).and_then(Value::as_f64)).collect()
 }
 
-fn weights(run: &Path) -> [Vec<u8>; 2] {
-    let at = checkpoint(run, "rl", 3);
-    ["model.safetensors", "optimizer.safetensors"].map(|file| std::fs::read(at.join(file)).unwrap())
+/// The last weights and moments of both RL stages.
+fn weights(run: &Path) -> Vec<Vec<u8>> {
+    let files = [
+        ("rl", "model.safetensors"),
+        ("rl", "optimizer.safetensors"),
+        ("adapters+rl", "adapter_model.safetensors"),
+        ("adapters+rl", "optimizer.safetensors"),
+    ];
+    files.map(|(stage, file)| std::fs::read(checkpoint(run, stage, 3).join(file)).unwrap()).into()
 }
 
 #[test]
@@ -105,13 +141,22 @@ fn every_family_trains_samples_and_resumes() {
             folder.path().join(name)
         };
         let whole = run("whole", &[]);
-        let loss = series(&whole, "mid_train", "loss");
-        assert!(loss.len() == 12 && loss[11] < loss[0] - 0.2, "{family}: {loss:?}");
-        let mismatch = series(&whole, "rl", "mismatch/max");
-        assert_eq!(mismatch, [0.0; 3], "{family}");
-        assert!(series(&whole, "rl", "grad_norm").iter().all(|norm| *norm > 0.0), "{family}");
+        for (stage, fall) in [("mid", 0.2), ("adapters", 0.05)] {
+            let loss = series(&whole, stage, "loss");
+            assert!(loss.len() == 12 && loss[11] < loss[0] - fall, "{family}: {loss:?}");
+        }
+        for stage in ["rl", "adapters+rl"] {
+            assert_eq!(series(&whole, stage, "mismatch/max"), [0.0; 3], "{family}");
+            assert!(series(&whole, stage, "grad_norm").iter().all(|norm| *norm > 0.0), "{family}");
+        }
 
-        for (i, moment) in [("mid", "mid_train", 7), ("rl", "rl", 2)].into_iter().enumerate() {
+        let moments = [
+            ("mid", "mid_train", 7),
+            ("rl", "rl", 2),
+            ("adapters", "mid_train", 7),
+            ("adapters+rl", "rl", 2),
+        ];
+        for (i, moment) in moments.into_iter().enumerate() {
             let args = ["run", "family.toml", "--out", "killed", "--resume"];
             let mut child = rlvr(folder.path(), &args[..if i > 0 { 5 } else { 4 }])
                 .stdout(std::process::Stdio::null())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::weights::{Tensor, known_name, read_file, write_file};
+use super::weights::{ReadTensor, Tensor, known_name, read_file, write_file};
 use super::{HfError, pretty, write_durably};
 use crate::config::{Architecture, ModelConfig};
 use crate::lora::{Adapter, LoraConfig, LoraTargets, names};
@@ -94,7 +94,7 @@ pub(crate) fn read_adapter(
         tensor: tensor.to_owned(),
         problem,
     };
-    let mut found: BTreeMap<String, (String, Vec<usize>, Vec<f32>)> = BTreeMap::new();
+    let mut found: BTreeMap<String, ReadTensor> = BTreeMap::new();
     for (stored, shape, data) in read_file(&path)? {
         let name = known_name(stored.strip_prefix(PREFIX).unwrap_or(&stored), config);
         found.insert(name, (stored, shape, data));

@@ -116,8 +116,11 @@ pub fn read_weights(folder: &Path, config: &ModelConfig, each: &mut EachTensor<'
     Ok(())
 }
 
-/// All tensors of one file: name, shape, f32 data.
-pub(super) fn read_file(path: &Path) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, HfError> {
+/// Name, shape and numbers of a tensor that was read.
+pub(super) type ReadTensor = (String, Vec<usize>, Vec<f32>);
+
+/// All tensors of one file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<ReadTensor>, HfError> {
     let mut shard = Shard::open(path.to_path_buf())?;
     let infos = shard.header.tensors().into_iter().map(|(name, info)| (name, info.clone()));
     let infos: Vec<(String, TensorInfo)> = infos.collect();
