@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "JSON")]
     config: Option<String>,
     /// Worker threads; 0 for as many as there are cores
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::threads(), conflicts_with = "explain")]
     workers: usize,
     /// Say how each verdict came about: what was read, every rule that was tried, each part
     #[arg(long)]
