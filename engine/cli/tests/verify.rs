@@ -97,7 +97,7 @@ fn columns_are_mapped_and_the_default_verifier_takes_its_settings() {
     assert!(stderr.contains("there is no field `anser`") && stderr.contains("answer"), "{stderr}");
     let (_, stderr, code) = verify(&path, &["--verifier", "exact", "--config", "{\"cas\": 1}"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("unknown field `cas`"), "{stderr}");
+    assert!(stderr.contains("`cas` is no key here; did you mean `case`?"), "{stderr}");
 }
 
 #[test]

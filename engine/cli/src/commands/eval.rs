@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "config", requires = "model")]
     tasks: Option<PathBuf>,
     /// Only this task set of the config (may be given several times)
-    #[arg(long = "task-set", value_name = "NAME", requires = "config")]
+    #[arg(long = "task-set", value_name = "NAME", requires = "config", conflicts_with = "tasks")]
     task_sets: Vec<String>,
     /// Samples of each problem [default: the config's, or 8]
     #[arg(long, value_parser = samples)]
@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Override a key of the config
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config", conflicts_with = "tasks")]
     pub sets: Vec<String>,
 }
 

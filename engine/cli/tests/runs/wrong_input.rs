@@ -230,6 +230,9 @@ fn flags_that_would_have_no_effect_are_refused() {
         &["eval", "--model", "m", "--tasks", "t.jsonl", "--set", "seed=1"],
         &["eval", "--model", "m", "--tasks", "t.jsonl", "--task-set", "math"],
         &["verify", "t.jsonl", "--explain", "--workers", "2"],
+        &["verify", "--rescore", "out", "--verifier", "exact", "--id", "a"],
+        &["test", "suite.toml", "--verifier", "exact"],
+        &["test", "suite.toml", "--limit", "3"],
         &["plan", "tiny.toml", "--threads", "100000"],
     ] {
         let (code, stdout, stderr) = said(folder.path(), args);

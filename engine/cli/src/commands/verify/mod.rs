@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long)]
     explain: bool,
     /// Only the row with this id (may be given several times); with --explain
-    #[arg(long, requires = "explain")]
+    #[arg(long, requires = "explain", conflicts_with = "rescore")]
     id: Vec<String>,
     /// Judge a finished run's rollouts anew: its folder, its ledger, or files of that
     #[arg(long, value_name = "LEDGER", conflicts_with_all = ["file", "map", "explain"], requires = "verifier", num_args = 1..)]
