@@ -34,6 +34,9 @@ pub struct Args {
 pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<ExitCode> {
     let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
     let out = args.out.clone().unwrap_or_else(|| config.out.clone());
+    if out.exists() && !out.is_dir() {
+        return Err(wrong(format!("{}: is no folder; --out names the folder of a run", out.display())));
+    }
     let options = RunOptions { out: out.clone(), resume: args.resume, stage: args.stage.clone() };
     let interrupt = interrupt("stopping after this step (once more: at once)")?;
     let observer = progress::observer(quiet);

@@ -285,6 +285,14 @@ fn a_run_is_neither_started_over_nor_gone_on_with_under_another_config() {
 }
 
 #[test]
+fn a_file_is_not_taken_for_the_folder_of_a_run() {
+    let folder = folder();
+    let (code, _, stderr) = said(folder.path(), &["run", "tiny.toml", "--out", "tiny.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("tiny.toml: is no folder"), "{stderr}");
+}
+
+#[test]
 fn nothing_is_gone_on_with_where_there_is_no_run() {
     let folder = folder();
     let before = files(folder.path());
