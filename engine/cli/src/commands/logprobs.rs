@@ -1,6 +1,6 @@
 //! `rlvr logprobs`: the log-probability of each token given those before it, for comparison with other engines.
 
-use super::{ModelFolder, say, wrong};
+use super::{ModelFolder, say, tell_unknown, wrong};
 use std::process::ExitCode;
 
 /// Arguments of `logprobs`.
@@ -30,7 +30,9 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         (Some(ids), _) => (args.model.load()?, ids),
         (None, text) => {
             let (model, tokenizer) = args.model.open()?;
-            (model, tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?)
+            let text = text.unwrap_or_default();
+            tell_unknown(&tokenizer, &text)?;
+            (model, tokenizer.encode_with_special(&text).map_err(wrong)?)
         }
     };
     let logprobs = model.logprobs(&ids).map_err(wrong)?;

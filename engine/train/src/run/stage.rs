@@ -3,7 +3,7 @@
 use super::summary::StageSummary;
 use super::{Run, RunEnd, RunError, io};
 use crate::checkpoint::Snapshot;
-use crate::config::{Eval, MidTrain, Rl, Stage, Work};
+use crate::config::{Eval, MOST_EVALUATED, MidTrain, Rl, Stage, Work};
 use crate::data::{Mixture, MixtureState};
 use crate::eval::{EvalPlan, evaluate};
 use crate::ledger::write_rows;
@@ -129,7 +129,7 @@ impl Run<'_> {
         };
         let lora = stage.training.lora.is_some();
         let (mut model, state, file) = match done {
-            None => (self.starting_model(stage, index)?, StageState::default(), None),
+            None => (self.starting_model(stage, index)?, self.starting_state(stage)?, None),
             Some(step) => {
                 let saved = self.checkpoints.load::<StageState>(&stage.name, step)?;
                 let model = match lora {
@@ -170,6 +170,19 @@ impl Run<'_> {
         let events = Events::open(self.dir, &stage.name, done + 1)?;
         let before_s = state.seconds;
         Ok(Going { stage, index, model, base, optimizer, reference, state, done, events, started, before_s })
+    }
+
+    /// Where a stage begins: an RL stage that draws from the tasks of the RL stage before it goes on with the prompts that come next.
+    fn starting_state(&self, stage: &Stage) -> Result<StageState, RunError> {
+        let before = stage.from.as_ref().and_then(|from| self.config.stage(from));
+        let (Some(before), Work::Rl(now)) = (before, &stage.work) else { return Ok(StageState::default()) };
+        let cursor = match &before.work {
+            Work::Rl(rl) if rl.tasks == now.tasks => {
+                self.checkpoints.load::<StageState>(&before.name, before.steps())?.state.cursor
+            }
+            _ => None,
+        };
+        Ok(StageState { cursor, ..StageState::default() })
     }
 
     fn mid_train(&mut self, going: &mut Going<'_>, work: &MidTrain) -> Result<RunEnd, RunError> {
@@ -347,7 +360,7 @@ impl Run<'_> {
             let problems = self.prepared.tasks(taskset);
             let key = RngKey {
                 seed: self.config.seed,
-                stage: EVAL_KEYS + (going.index * EVAL_SETS + i) as u32,
+                stage: EVAL_KEYS + (going.index * EVAL_SETS + i % EVAL_SETS) as u32,
                 step: going.done,
             };
             let set = EvalPlan::new(taskset, &problems, plan, &going.model, key);
@@ -390,3 +403,6 @@ impl Run<'_> {
 const EVAL_KEYS: u32 = 2048;
 /// Task sets that a stage can evaluate with keys of their own; more share them.
 const EVAL_SETS: usize = 32;
+/// Stage numbers of random keys from here on are those of commands outside of runs: `eval` and `generate`.
+pub const COMMAND_KEYS: u32 = 4000;
+const _: () = assert!(EVAL_KEYS as usize + MOST_EVALUATED * EVAL_SETS <= COMMAND_KEYS as usize);
