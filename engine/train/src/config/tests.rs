@@ -132,18 +132,21 @@ fn what_is_written_back_reads_as_the_same_config() {
 #[test]
 fn adapters_of_the_defaults_are_changed_key_by_key_or_taken_away_and_written_back() {
     let stages = STAGES.replace("[defaults.eval]", "lora = { rank = 8, alpha = 16 }\n\n[defaults.eval]");
-    let adapters = |sets: &[&str]| {
-        let config = load(&[BASE, &stages].concat(), sets).unwrap();
-        let again = load(&config.to_toml().unwrap(), &[]).unwrap();
+    let (folder, path) = folder(&[BASE, &stages].concat());
+    let adapters = |set: &str| {
+        let config = RunConfig::load(&path, &[set.to_owned()]).unwrap();
+        let written = folder.path().join("again.toml");
+        fs::write(&written, config.to_toml().unwrap()).unwrap();
+        let again = RunConfig::load(&written, &[]).unwrap();
         assert_eq!(again.stages, config.stages);
         assert!(config.stages[0].training.lora.is_none(), "the defaults are those of RL");
         config.stages[1].training.lora.clone()
     };
-    let lora = adapters(&["stage.mid+rl.lora.rslora=true"]).unwrap().adapters();
+    let lora = adapters("stage.mid+rl.lora.rslora=true").unwrap().adapters();
     assert_eq!((lora.rank, lora.scale(), &lora.targets), (8, 16.0 / 8f32.sqrt(), &LoraTargets::AllLinear));
-    let lora = adapters(&["stage.mid+rl.lora.targets=q_proj"]).unwrap().adapters();
+    let lora = adapters("stage.mid+rl.lora.targets=q_proj").unwrap().adapters();
     assert_eq!((lora.scale(), lora.targets), (2.0, LoraTargets::Named(vec!["q_proj".into()])));
-    assert!(adapters(&["stage.mid+rl.lora=false"]).is_none());
+    assert!(adapters("stage.mid+rl.lora=false").is_none());
 }
 
 #[test]
