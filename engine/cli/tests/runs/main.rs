@@ -4,6 +4,7 @@
 mod commands;
 mod gsm8k;
 mod pipeline;
+mod python_rewards;
 mod resume;
 mod tiny;
 mod wrong_input;

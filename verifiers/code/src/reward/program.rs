@@ -1,6 +1,6 @@
 //! A file of reward functions as the sandbox knows it: loaded once, then asked about completions.
 //!
-//! Requests and replies are JSON, answered by `driver.py` in the guest. A reply is read as JSON of a known shape: a function that
+//! Requests and replies are JSON, answered by `driver/` in the guest. A reply is read as JSON of a known shape: a function that
 //! evaluates a completion may have handed the instance over to it.
 
 use crate::sandbox::{Image, Limits, Resident, Sandbox, Stop, Used};
@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-static DRIVER: &str = include_str!("driver.py");
+/// The program that the guest loads before a file.
+static DRIVER: &str = concat!(include_str!("driver/loading.py"), "\n\n", include_str!("driver/calling.py"));
 
 /// Loading a file may take as much fuel as so many checks.
 const LOAD_CHECKS: f64 = 10.0;
