@@ -5,6 +5,7 @@ mod commands;
 mod families;
 mod gsm8k;
 mod pipeline;
+mod python_rewards;
 mod resume;
 mod tiny;
 mod wrong_input;
