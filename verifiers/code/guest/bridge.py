@@ -136,9 +136,10 @@ OPERATIONS = {
     "str": str, "repr": repr, "iter": iter, "next": next, "reversed": reversed,
     "getitem": operator.getitem, "setitem": operator.setitem, "delitem": operator.delitem,
     "enter": lambda o: type(o).__enter__(o), "exit": lambda o, *a: type(o).__exit__(o, *a),
+    "neg": operator.neg, "pos": operator.pos, "invert": operator.invert, "abs": abs,
     "isinstance": lambda cls, o: isinstance(o, cls), "delattr": delattr,
 }
-for _name in ("iter", "reversed", "getitem", "setitem", "delitem", "enter", "exit", "delattr"):
+for _name in ("iter", "reversed", "getitem", "setitem", "delitem", "enter", "exit", "delattr", "neg", "pos", "invert", "abs"):
     setattr(Handle, f"__{_name}__", _forward(_name))
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift", "matmul"):
     OPERATIONS[_name] = getattr(operator, _name)
@@ -425,7 +426,7 @@ def _described(error):
         text = ""
     plain = (type(None), bool, int, float, str, bytes)
     args = tuple(a if type(a) in plain else text for a in error.args[:8])
-    return name, args, names[:16], text
+    return name, args, tuple(names[:16]), text
 
 
 def failure(error):

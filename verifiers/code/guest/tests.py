@@ -121,6 +121,7 @@ def bind(shared):
     global _space, _theirs
     if shared:
         _space = _theirs = sys.modules["solution"].__dict__
+        _space["__rlvr_seen__"] = _note
         return {"status": "ready"}
     entry, prefix = _request["entry"], _request["prefix"]
     random.seed()
@@ -133,6 +134,7 @@ def bind(shared):
     # a solution may be called like a builtin, but only where the tests look for nothing else
     alike = {root} if entry or _free(_request["setup"] + "\n" + _request["code"]) - _BUILTINS else _BUILTINS
     _space.update({n: v for n, v in theirs.items() if n not in _BUILTINS or n in alike})
+    _space["__rlvr_seen__"] = _note
     if prefix:
         _run_prefix(prefix, theirs if not entry else {})
     if _setup:
@@ -209,7 +211,34 @@ def _asserts(request):
         _case(before, "the end of the tests")
 
 
+class _Watched(ast.NodeTransformer):
+    """Asserts that compare note both sides, for a person."""
+
+    def visit_Assert(self, node):
+        if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
+            node.test.left, node.test.comparators[0] = map(self._noted, (node.test.left, node.test.comparators[0]))
+        return ast.fix_missing_locations(node)
+
+    @staticmethod
+    def _noted(side):
+        return ast.Call(ast.Name("__rlvr_seen__", ast.Load()), [ast.Constant(ast.unparse(side)[:200]), side], [])
+
+
+_seen = []
+
+
+def _note(source, value):
+    if len(_seen) < 40:
+        _seen.append((source, _short(value)))
+    return value
+
+
+def _watched(tree):
+    return _Watched().visit(tree) if _request.get("watch") else tree
+
+
 def _case(body, source):
+    body = [_watched(node) for node in body]
     code = compile(ast.Module(body=body, type_ignores=[]), "<tests>", "exec", dont_inherit=True)
     _names(code, _used)
     _cases.append((lambda: exec(code, _space), source))
@@ -237,7 +266,7 @@ def _candidate():
 
 
 def _check(request):
-    code = compile(request["code"], "<tests>", "exec", dont_inherit=True)
+    code = compile(_watched(ast.parse(request["code"], "<tests>")), "<tests>", "exec", dont_inherit=True)
     _names(code, _used)
 
     def run():
@@ -259,6 +288,9 @@ def _call(case, tolerance):
         args, kwargs = [], args
     shown = ", ".join([_short(a) for a in args] + [f"{k}={_short(v)}" for k, v in kwargs.items()])
     result = _candidate()(*args, **kwargs)
+    if _request.get("watch"):
+        _note(f"{entry}({shown})", result)
+        _note("expected", case["output"])
     if not same(result, case["output"], tolerance):
         raise Different(f"{entry}({shown}) is {_short(result)}, not {_short(case['output'])}")
 
@@ -326,6 +358,12 @@ def _reason(error):
         return text
     name = type(error).__name__
     return f"{name}: {text}" if text else name
+
+
+def watched_case(index):
+    """Runs a case, and tells what it is and which values it compared."""
+    _seen.clear()
+    return case(index) | {"source": _cases[index][1], "seen": _seen}
 
 
 def case(index):

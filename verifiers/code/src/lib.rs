@@ -15,6 +15,7 @@ mod output;
 pub mod sandbox;
 mod task;
 mod verifier;
+mod watch;
 mod workers;
 
 pub use extract::candidates;

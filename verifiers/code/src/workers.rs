@@ -3,16 +3,11 @@
 
 use crate::sandbox::{Pair, Sandbox};
 use parking_lot::Mutex;
-use rlvr_verdict::Verdict;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-type Work = Box<dyn FnOnce(&mut Pair) -> Verdict + Send>;
-
-struct Job {
-    work: Work,
-    answer: Sender<Verdict>,
-}
+/// What a worker does; it sends its result itself.
+type Job = Box<dyn FnOnce(&mut Pair) + Send>;
 
 /// Warm workers of one sandbox.
 pub(crate) struct Workers {
@@ -28,23 +23,30 @@ impl Workers {
     }
 
     /// Does the work on a worker and waits. As many checks run at once as there are callers.
-    pub fn run(&self, work: Work) -> Verdict {
+    ///
+    /// # Errors
+    /// Why there is no result.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Pair) -> T + Send + 'static,
+    ) -> Result<T, String> {
         // the most recently used worker has the warmest caches
         let idle = self.idle.lock().pop();
-        let worker = match idle.map_or_else(|| self.start(), Ok) {
-            Ok(worker) => worker,
-            Err(error) => return Verdict::fault(format!("a worker thread cannot be started: {error}")),
-        };
-        let (answer, verdict) = channel();
-        if worker.send(Job { work, answer }).is_err() {
-            return Verdict::fault("a worker thread was lost");
-        }
-        let Ok(verdict) = verdict.recv() else { return Verdict::fault("a worker thread panicked") };
+        let worker = idle
+            .map_or_else(|| self.start(), Ok)
+            .map_err(|error| format!("a worker thread cannot be started: {error}"))?;
+        let (sender, answer) = channel();
+        let job = Box::new(move |pair: &mut Pair| {
+            // the caller may have given up
+            let _ = sender.send(work(pair));
+        });
+        worker.send(job).map_err(|_| "a worker thread was lost")?;
+        let answer = answer.recv().map_err(|_| "a worker thread panicked")?;
         let mut idle = self.idle.lock();
         if idle.len() < self.kept {
             idle.push(worker);
         }
-        verdict
+        Ok(answer)
     }
 
     fn start(&self) -> std::io::Result<Sender<Job>> {
@@ -53,9 +55,8 @@ impl Workers {
         std::thread::Builder::new().name("python".into()).stack_size(crate::sandbox::THREAD_STACK).spawn(
             move || {
                 let mut pair = Pair::new(sandbox);
-                while let Ok(Job { work, answer }) = jobs.recv() {
-                    // the caller may have given up
-                    let _ = answer.send(work(&mut pair));
+                while let Ok(job) = jobs.recv() {
+                    job(&mut pair);
                 }
             },
         )?;
