@@ -17,6 +17,7 @@ mod reward;
 pub mod sandbox;
 mod task;
 mod verifier;
+mod watch;
 mod workers;
 
 pub use extract::candidates;

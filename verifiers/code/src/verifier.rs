@@ -1,11 +1,13 @@
 //! The verifier `python`: its configuration, and the sandbox that all verifiers of a process share.
 
-use crate::judge::judge;
+use crate::attacks;
+use crate::judge::{judge, judge_watched};
 use crate::modules::missing_module;
 use crate::sandbox::{Limits, Pair, Sandbox};
 use crate::task::{Credit, Task};
+use crate::watch::Watch;
 use crate::workers::Workers;
-use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Attack, Completion, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 
@@ -99,7 +101,8 @@ impl Verifier for PythonVerifier {
                 "tests",
                 format!("need the module `{module}`, which the sandbox does not have"),
                 "leave the row out",
-            )),
+            )
+            .lacking(module)),
         }
     }
 
@@ -124,5 +127,23 @@ impl Verifier for PythonVerifier {
         let (credit, limits) = (self.config.credit, self.config.limits);
         let judged = workers.run(move |pair| judge(pair, &task, &answer, credit, limits));
         judged.unwrap_or_else(Verdict::fault)
+    }
+
+    fn attacks(&self, problem: &Problem) -> Vec<Attack> {
+        self.task(problem).map(|task| attacks::on(&task)).unwrap_or_default()
+    }
+
+    /// Every candidate for the program and the one that is taken; of each case its source, what it compared and its fuel; what
+    /// was printed.
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        let (Ok(task), Ok(workers)) = (self.task(problem), self.workers()) else { return Vec::new() };
+        let answer = completion.answer_text().to_owned();
+        let (credit, limits) = (self.config.credit, self.config.limits);
+        let watched = workers.run(move |pair| {
+            let mut watch = Watch::on();
+            judge_watched(pair, &task, &answer, credit, limits, &mut watch);
+            watch.steps()
+        });
+        watched.unwrap_or_default()
     }
 }

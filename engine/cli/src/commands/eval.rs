@@ -5,10 +5,9 @@ use super::{at_least_one, open_model, samples, say, seed, share, temperature, wr
 use rlvr_rollouts::RngKey;
 use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
-use rlvr_train::data::{TaskChecks, load_tasks};
+use rlvr_train::data::{TaskChecks, TaskSet, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
 use rlvr_train::run::eval_scorer;
-use rlvr_train::scoring::PromptedProblem;
 use rlvr_verdict::{Registry, Verifier};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -103,7 +102,10 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
             max_tokens: eval.max_tokens,
         };
         let seed = config.as_ref().map_or(args.seed, |c| c.seed);
-        let problems: Vec<PromptedProblem> = load_tasks(name, set, seed, &checks).map_err(wrong)?;
+        let TaskSet { tasks: problems, lacking } = load_tasks(name, set, seed, &checks).map_err(wrong)?;
+        if lacking.total() > 0 {
+            eprintln!("{name}: {lacking}; they are left out");
+        }
         let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1);
         let mut scorer = eval_scorer(&model.config, &tokenizer, &made, &eval, longest).map_err(wrong)?;
         let key = RngKey { seed: args.seed, stage: KEYS, step: i as u64 };

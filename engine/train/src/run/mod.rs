@@ -248,7 +248,8 @@ pub fn run(
         observer,
         interrupt,
     };
-    for message in run.prepared.unknown_text()? {
+    let left_out: Vec<String> = run.prepared.left_out().collect();
+    for message in left_out.into_iter().chain(run.prepared.unknown_text()?) {
         run.tell(Event::Message(&message));
     }
     for index in 0..config.stages.len() {

@@ -7,7 +7,7 @@ use crate::config::{
     ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, TokenizerSource, Training, Work,
 };
 use crate::data::keyed;
-use crate::data::{DataError, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
+use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::scoring::{PromptedProblem, Scorer};
 use rlvr_model::config::ConfigError as ModelConfigError;
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
@@ -64,6 +64,7 @@ pub struct Prepared {
     verifiers: BTreeMap<String, Arc<dyn Verifier>>,
     reward: RewardConfig,
     tasks: BTreeMap<String, Vec<PromptedProblem>>,
+    lacking: BTreeMap<String, Lacking>,
     sources: BTreeMap<String, Arc<Source>>,
 }
 
@@ -179,7 +180,7 @@ impl Prepared {
         tokenizer.check_fits(&model_config)?;
         let verifiers = config.make_verifiers(registry)?;
         let reward = config.reward.clone().unwrap_or_default();
-        let mut tasks = BTreeMap::new();
+        let (mut tasks, mut lacking) = (BTreeMap::new(), BTreeMap::new());
         for (name, set) in &config.tasks {
             let parts = reward.parts.iter().filter(|_| rewarded(config, name));
             let checks = TaskChecks {
@@ -189,10 +190,13 @@ impl Prepared {
                 context: model_config.max_position_embeddings,
                 max_tokens: completion_tokens(config, name),
             };
-            tasks.insert(name.clone(), load_tasks(name, set, config.seed, &checks).map_err(placed)?);
+            let set = load_tasks(name, set, config.seed, &checks).map_err(placed)?;
+            tasks.insert(name.clone(), set.tasks);
+            lacking.insert(name.clone(), set.lacking);
         }
         let (model, seed) = (config.model.clone(), config.seed);
-        let prepared = Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, sources };
+        let prepared =
+            Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, lacking, sources };
         prepared.check_stages(config)?;
         Ok(prepared)
     }
@@ -240,6 +244,17 @@ impl Prepared {
         };
         let files = self.verifiers.iter().filter(|(name, _)| is_file(name));
         files.map(|(name, verifier)| (name.clone(), verifier.version().to_owned())).collect()
+    }
+
+    /// What was left out of a task set since its verifier lacks what it needs.
+    pub fn lacking(&self, tasks: &str) -> Lacking {
+        self.lacking.get(tasks).cloned().unwrap_or_default()
+    }
+
+    /// A sentence for each task set of which rows were left out.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        let some = self.lacking.iter().filter(|(_, lacking)| lacking.total() > 0);
+        some.map(|(name, lacking)| format!("tasks.{name}: {lacking}; they are left out"))
     }
 
     /// What the tokenizer cannot write, a sentence for each task set and source that has such text: the model would read

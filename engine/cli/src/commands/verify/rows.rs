@@ -47,7 +47,7 @@ impl<'a> Rows<'a> {
         }
         let verifier = self.verifier(&problem.verifier).map_err(|e| format!("{place}: {e}"))?;
         verifier.check(&problem).map_err(|error| {
-            let ProblemError { field, problem, remedy } = error;
+            let ProblemError { field, problem, remedy, .. } = error;
             format!("{place}: field `{}`: {problem}; {remedy}", self.map.get(&field).unwrap_or(&field))
         })?;
         Ok(Job { verifier, problem: Arc::new(problem), completion: Arc::new(completion), sample: 0 })
