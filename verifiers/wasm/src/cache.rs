@@ -1,4 +1,4 @@
-//! The guest's native code, compiled once per machine and kept in a private folder.
+//! Native code of guests, compiled once per machine and kept in a private folder.
 //!
 //! The file's name is a hash of everything that the code depends on, so that another version, flag or processor has another file.
 //! Its last bytes are a hash of the rest: a damaged file is noticed and made again. It is written beside its place and renamed,
@@ -13,7 +13,7 @@ use twox_hash::XxHash3_64;
 const MARK: &[u8; 8] = b"rlvrcode";
 
 /// Where compiled guests are kept: `$RLVR_CACHE`, else `rlvr` in `$XDG_CACHE_HOME` or `~/.cache`.
-pub(super) fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("RLVR_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|home| home.join("rlvr")))
@@ -24,7 +24,7 @@ pub(super) fn folder() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be made, or is open to others.
-pub(super) fn make_private(folder: &Path) -> io::Result<()> {
+pub fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent)?;
@@ -47,19 +47,19 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The name of the file for these parts, each of which the code depends on.
-pub(super) fn file_name(parts: &[&[u8]]) -> String {
+/// The name of the file of a `kind` of guest for these parts, each of which the code depends on.
+pub fn file_name(kind: &str, parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     let name: String = hash.finalize()[..16].iter().map(|b| format!("{b:02x}")).collect();
-    format!("python-{name}.cwasm")
+    format!("{kind}-{name}.cwasm")
 }
 
 /// Whether the file is there and whole.
-pub(super) fn is_whole(path: &Path) -> bool {
+pub fn is_whole(path: &Path) -> bool {
     let read = || -> io::Result<bool> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -82,7 +82,7 @@ pub(super) fn is_whole(path: &Path) -> bool {
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn write(path: &Path, code: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, code: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(code)?;
@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn the_name_depends_on_every_part_and_on_where_parts_end() {
-        assert_ne!(file_name(&[b"ab", b"c"]), file_name(&[b"a", b"bc"]));
-        assert_ne!(file_name(&[b"a"]), file_name(&[b"b"]));
+        assert_ne!(file_name("python", &[b"ab", b"c"]), file_name("python", &[b"a", b"bc"]));
+        assert_ne!(file_name("python", &[b"a"]), file_name("python", &[b"b"]));
     }
 
     #[test]
