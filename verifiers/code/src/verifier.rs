@@ -2,7 +2,7 @@
 
 use crate::judge::judge;
 use crate::modules::missing_module;
-use crate::sandbox::{Limits, Sandbox};
+use crate::sandbox::{Limits, Pair, Sandbox};
 use crate::task::{Credit, Task};
 use crate::workers::Workers;
 use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Verdict, Verifier};
@@ -37,7 +37,7 @@ pub struct PythonConfig {
 /// Judges Python programs.
 pub struct PythonVerifier {
     config: PythonConfig,
-    workers: OnceLock<Result<Workers, String>>,
+    workers: OnceLock<Result<Workers<Pair>, String>>,
     open: fn() -> Result<Arc<Sandbox>, String>,
 }
 
@@ -51,10 +51,11 @@ impl PythonVerifier {
         Ok(PythonVerifier { config, workers: OnceLock::new(), open: shared_sandbox })
     }
 
-    fn workers(&self) -> Result<&Workers, String> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let kept = if self.config.workers == 0 { cores() } else { self.config.workers };
-        let made = self.workers.get_or_init(|| Ok(Workers::new((self.open)()?, kept)));
+    fn workers(&self) -> Result<&Workers<Pair>, String> {
+        let made = self.workers.get_or_init(|| {
+            let sandbox = (self.open)()?;
+            Ok(Workers::new(self.config.workers, move || Pair::new(sandbox.clone())))
+        });
         made.as_ref().map_err(String::clone)
     }
 
@@ -72,7 +73,7 @@ impl PythonVerifier {
 }
 
 /// The sandbox of this process; progress goes to standard error.
-fn shared_sandbox() -> Result<Arc<Sandbox>, String> {
+pub(crate) fn shared_sandbox() -> Result<Arc<Sandbox>, String> {
     static SANDBOX: OnceLock<Result<Arc<Sandbox>, String>> = OnceLock::new();
     SANDBOX
         .get_or_init(|| Sandbox::open(&|line| eprintln!("{line}")).map_err(|error| error.to_string()))
@@ -121,6 +122,7 @@ impl Verifier for PythonVerifier {
         };
         let answer = completion.answer_text().to_owned();
         let (credit, limits) = (self.config.credit, self.config.limits);
-        workers.run(Box::new(move |pair| judge(pair, &task, &answer, credit, limits)))
+        let judged = workers.run(move |pair| judge(pair, &task, &answer, credit, limits));
+        judged.unwrap_or_else(Verdict::fault)
     }
 }

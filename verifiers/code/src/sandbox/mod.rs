@@ -5,6 +5,7 @@ mod guest;
 mod limits;
 mod pages;
 mod pair;
+mod resident;
 mod state;
 mod surface;
 
@@ -13,4 +14,5 @@ pub use engine::{Sandbox, SandboxError};
 pub use guest::GUEST_SHA256;
 pub use limits::{FUEL_PER_SECOND, Limits};
 pub use pair::{Pair, Used};
+pub(crate) use resident::{Image, Resident};
 pub use state::{Role, Stop};

@@ -198,7 +198,7 @@ impl Kept {
 }
 
 /// Why wasmtime ended a call.
-fn stop(error: wasmtime::Error) -> Stop {
+pub(super) fn stop(error: wasmtime::Error) -> Stop {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.clone();
     }

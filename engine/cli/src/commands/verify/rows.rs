@@ -2,7 +2,7 @@
 
 use crate::commands::wrong;
 use rlvr_verdict::tasks::{ColumnMap, Place, TaskRow, read_row};
-use rlvr_verdict::{Job, ProblemError, Registry, RegistryError, Verifier};
+use rlvr_verdict::{FileKind, Job, ProblemError, Registry, RegistryError, Verifier};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::File;
@@ -34,7 +34,7 @@ impl<'a> Rows<'a> {
         }
         let row = serde_json::from_slice(line)
             .map_err(|e| format!("{place}: {e}; a JSON object a line is right"))?;
-        let TaskRow { problem, completion } =
+        let TaskRow { mut problem, completion } =
             read_row(row, place, &self.map, self.default.as_deref()).map_err(|e| e.to_string())?;
         let Some(completion) = completion else {
             let column = self.map.get("completion").map_or("completion", String::as_str);
@@ -42,6 +42,9 @@ impl<'a> Rows<'a> {
                 "{place}: field `{column}`: is missing; the text that is to be judged is right"
             ));
         };
+        if self.default.as_ref() != Some(&problem.verifier) {
+            problem.verifier = FileKind::beside(&problem.verifier, &place.file);
+        }
         let verifier = self.verifier(&problem.verifier).map_err(|e| format!("{place}: {e}"))?;
         verifier.check(&problem).map_err(|error| {
             let ProblemError { field, problem, remedy } = error;

@@ -1,0 +1,604 @@
+"""Runs in the guest before anything of the user's: loads a file of reward functions, and calls one of them for each completion.
+
+Three kinds of function are known, by the names of their parameters: `problem` (problem, completion), `trl` (completions and
+columns, as lists of one) and `verifiers` (any of prompt, completion, answer, state, info, task, parser). The host keeps the
+memory as `load` leaves it and puts it back after every `judge`.
+"""
+
+import ast
+import gc
+import inspect
+import io
+import json
+import linecache
+import math
+import random
+import re
+import sys
+import types
+import _rlvr
+from _rlvr_boot import _index
+
+MOST_PRINTED = 16384     # characters of printed text that are kept
+MOST_TEXT = 4000         # characters of a message, a reason or an answer
+MOST_FRAMES = 24
+
+_file = ""
+_call = None
+_metrics = {}
+_extras = {}
+
+
+class Refused(Exception):
+    """Why a file cannot be used: told before anything is judged."""
+
+
+class Unusable(Exception):
+    """What a function asks for and no verifier has, or what it returns and is no score."""
+
+
+def _clean(text, most=MOST_TEXT):
+    text = text if type(text) is str else str(text)
+    return (text if len(text) <= most else text[: most - 3] + "...").encode("utf-8", "replace").decode()
+
+
+def _short(value, most=120):
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+# ---- what is printed ----
+
+
+class _Printed(io.TextIOBase):
+    """Standard output and error: the first of what is printed is kept, and the rest dropped."""
+
+    def __init__(self):
+        self.kept, self.room = [], MOST_PRINTED
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        if self.room > 0:
+            self.kept.append(text[: self.room])
+            self.room -= len(text)
+        return len(text)
+
+    def clear(self):
+        self.__init__()
+
+    def text(self):
+        return _clean("".join(self.kept), MOST_PRINTED) + ("\n..." if self.room < 0 else "")
+
+
+_printed = _Printed()
+
+
+# ---- failures ----
+
+
+def _frames(error):
+    """The frames of an exception that are in the user's file, outermost first."""
+    frames, tb = [], error.__traceback__
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        if code.co_filename == _file:
+            source = linecache.getline(_file, tb.tb_lineno).strip()
+            frames.append({"line": tb.tb_lineno, "function": code.co_name, "code": _clean(source, 200)})
+        tb = tb.tb_next
+    return frames[-MOST_FRAMES:]
+
+
+def _told(error):
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    if isinstance(error, Unusable):
+        return _clean(text)
+    return _clean(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+# ---- imports ----
+
+_GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
+def _names(node):
+    if node is None:
+        return {"Exception"}
+    return {n.id if isinstance(n, ast.Name) else n.attr for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))}
+
+
+def _never_runs(node):
+    """Whether an `if` is one of `TYPE_CHECKING` or `__name__ == "__main__"`."""
+    return bool(_names(node.test) & {"TYPE_CHECKING", "__name__"})
+
+
+def _imports(node):
+    """The imports below a node that nothing guards against failing."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.Import, ast.ImportFrom)):
+            yield child
+        elif isinstance(child, ast.Try) and any(_names(h.type) & _GUARDS for h in child.handlers):
+            for part in child.handlers + child.orelse + child.finalbody:
+                yield from _imports(part)
+        elif isinstance(child, ast.With) and any("suppress" in _names(i.context_expr) for i in child.items):
+            continue
+        elif isinstance(child, ast.If) and _never_runs(child):
+            for part in child.orelse:
+                yield from _imports(ast.Module([part], []))
+        else:
+            yield from _imports(child)
+
+
+def _missing(name, line):
+    top = name.partition(".")[0]
+    remedy = "write it with the standard library, or guard the import with `try: ... except ImportError: ...`"
+    if top in _index or top in sys.builtin_module_names:
+        return Refused(f"{_file}:{line}: the module `{name}` cannot be imported in the sandbox, which has no network, processes or compression; {remedy}")
+    return Refused(f"{_file}:{line}: imports `{name}`, which the sandbox does not have: it has the standard library alone, and no files beside this one; {remedy}")
+
+
+def _check_imports(tree):
+    """Imports all modules that the file imports anywhere, so that what is missing is told now."""
+    for node in _imports(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            raise Refused(f"{_file}:{node.lineno}: a relative import; the file is no part of a package here: one file with all that it needs is right")
+        for name in [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]:
+            if name == "__future__":
+                continue
+            try:
+                __import__(name)
+            except ImportError:
+                raise _missing(name, node.lineno) from None
+
+
+# ---- patterns ----
+
+_FLAGS_AT = {"compile": 1, "search": 2, "match": 2, "fullmatch": 2, "findall": 2, "finditer": 2, "split": 3, "sub": 4, "subn": 4}
+
+
+def _compile_patterns(tree, space):
+    """Compiles the constant patterns of the file: `re` would compile them anew in every check."""
+    constants = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is str:
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    constants.setdefault(target.id, set()).add(node.value.value)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in _FLAGS_AT:
+            continue
+        owner = node.func.value
+        if not isinstance(owner, ast.Name) or space.get(owner.id, re if owner.id == "re" else None) is not re or not node.args:
+            continue
+        first, at = node.args[0], _FLAGS_AT[node.func.attr]
+        patterns = {first.value} if isinstance(first, ast.Constant) else constants.get(getattr(first, "id", None), ())
+        flags = next((k.value for k in node.keywords if k.arg == "flags"), node.args[at] if len(node.args) > at else None)
+        if flags is not None and not all(isinstance(n, (ast.Name, ast.Attribute, ast.BinOp, ast.BitOr, ast.Constant, ast.Load)) for n in ast.walk(flags)):
+            continue
+        for pattern in patterns:
+            try:
+                re.compile(pattern, eval(compile(ast.Expression(flags), _file, "eval"), dict(space)) if flags else 0)
+            except Exception:
+                pass  # the function will say so where it stands
+
+
+# ---- which function ----
+
+_TRL = {"prompts", "completions", "completion_ids", "log_extra", "log_metric"}
+_ABSENT = {"trainer_state": "a verdict depends on the problem and the completion alone", "environments": "there are no environments"}
+_VERIFIERS = {"prompt", "completion", "answer", "state", "info", "task", "parser"}
+
+
+class Signature:
+    """The parameters of a function: which style they are, which must be given, which may be."""
+
+    def __init__(self, name, function):
+        self.style, self.required, self.named, self.keywords = None, [], set(), False
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            return
+        for p in parameters:
+            if p.kind is p.VAR_KEYWORD:
+                self.keywords = True
+            elif p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+                self.named.add(p.name)
+                if p.default is p.empty:
+                    self.required.append(p.name)
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.text = str(inspect.signature(function))
+        self.by_position = False
+        if "completions" in self.named:
+            self.style = "trl"
+        elif {"problem", "completion"} <= self.named:
+            self.style = "problem"
+        elif self.named & {"completion", "state"}:
+            self.style = "verifiers"
+        elif name == "verify" and len(positional) == 2:
+            self.style, self.by_position = "problem", True
+
+
+def _called_names(function):
+    """Names that a function's code uses, of functions that it calls among others."""
+    names, waiting = set(), [getattr(inspect.unwrap(function), "__code__", None)]
+    while waiting:
+        code = waiting.pop()
+        if code is not None:
+            names.update(code.co_names)
+            waiting.extend(c for c in code.co_consts if type(c) is types.CodeType)
+    return names
+
+
+def _choose(space, module, wanted):
+    if wanted is not None:
+        if not callable(space.get(wanted)):
+            functions = sorted(n for n, v in space.items() if inspect.isfunction(v) and v.__module__ == module)
+            raise Refused(f"{_file}: there is no function `{wanted}`; it has {', '.join(functions) or 'none'}")
+        signature = Signature(wanted, space[wanted])
+        if signature.style is None:
+            raise Refused(f"{_file}{_at(space[wanted])}: `{wanted}{getattr(signature, 'text', '')}` has no signature that is known; {_RIGHT}")
+        return wanted, signature
+    found = {n: Signature(n, v) for n, v in space.items()
+             if not n.startswith("_") and inspect.isfunction(v) and v.__module__ == module}
+    found = {n: s for n, s in found.items() if s.style}
+    if "verify" in found:
+        return "verify", found["verify"]
+    # what another function of the file calls is its helper
+    helpers = {name for n in found for name in _called_names(space[n]) if name != n}
+    own = {n: s for n, s in found.items() if n not in helpers} or found
+    if not own:
+        raise Refused(f"{_file}: has no reward function; {_RIGHT}")
+    if len(own) > 1:
+        listed = ", ".join(f"{n} (line {_line(space[n])})" for n in own)
+        raise Refused(f"{_file}: has {len(own)} reward functions: {listed}; name one: function = \"{next(iter(own))}\"")
+    return next(iter(own.items()))
+
+
+_RIGHT = "`verify(problem, completion)`, TRL's `(completions, **kwargs)` or the verifiers library's `(prompt, completion, answer, state, ...)` are right"
+
+
+def _line(function):
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code.co_firstlineno if code else 0
+
+
+def _at(function):
+    line = _line(function)
+    return f":{line}" if line else ""
+
+
+def _returns(tree, function):
+    """Whether the text of a function gives a value back, or is none of this file."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.lineno + len(node.decorator_list) >= _line(function) >= min(
+                [node.lineno] + [d.lineno for d in node.decorator_list]) and node.name == getattr(function, "__name__", ""):
+            return any(isinstance(n, ast.Return) and n.value is not None or isinstance(n, (ast.Yield, ast.YieldFrom, ast.Raise)) for n in ast.walk(node))
+    return True
+
+
+# ---- what a function is given ----
+
+
+class Problem(dict):
+    """A row: its fields as keys and as attributes."""
+
+    def __getattr__(self, name):
+        if name in self:
+            return self[name]
+        if name in _OPTIONAL:
+            return None if name in ("answer", "tests") else []
+        if name == "extra":
+            return {k: v for k, v in self.items() if k not in _FIELDS}
+        raise AttributeError(f"the row has no field `{name}`; it has {', '.join(self)}")
+
+
+_OPTIONAL = ("answer", "tests", "messages", "choices", "tags")
+_FIELDS = ("id", "prompt", "verifier", *_OPTIONAL)
+
+
+class Completion(str):
+    """What the model wrote; `answer_text` is what stands after its last `</think>`."""
+
+    def __new__(cls, given):
+        self = str.__new__(cls, given["text"])
+        self.truncated, self.tokens = given["truncated"], given["tokens"]
+        return self
+
+    @property
+    def text(self):
+        return str(self)
+
+    @property
+    def answer_text(self):
+        answer = self[self.rfind("</think>") + len("</think>"):] if "</think>" in self else str(self)
+        return "" if "<think>" in answer else answer
+
+
+class Message(dict):
+    """A message of a chat, whose fields are attributes too."""
+
+    def __getattr__(self, name):
+        if name in self:
+            return self[name]
+        raise AttributeError(f"a message has no `{name}`")
+
+
+class Messages(list):
+    """A chat."""
+
+    def __contains__(self, item):
+        if isinstance(item, str):
+            raise Unusable("the completion is a list of messages, in which a text cannot be: `completion[-1][\"content\"]` is its text, or set conversational = false")
+        return list.__contains__(self, item)
+
+
+class TokenIds:
+    """The ids of a completion's tokens, of which a verifier knows the number alone."""
+
+    def __init__(self, completion):
+        self.completion = completion
+
+    def __len__(self):
+        if self.completion["text"] and not self.completion["tokens"]:
+            raise Unusable("the number of the completion's tokens is not known; give the row's completion as {\"text\", \"tokens\"}")
+        return self.completion["tokens"]
+
+    def __getitem__(self, index):
+        raise Unusable("a completion's token ids are not known to a verifier, their number alone is: len(completion_ids[0])")
+
+
+class Parser:
+    """The base parser of the verifiers library: an answer is the text of the last message of the assistant."""
+
+    def parse(self, text):
+        return text
+
+    def get_assistant_messages(self, completion):
+        return [m for m in completion if m["role"] == "assistant"]
+
+    def parse_answer(self, completion):
+        if isinstance(completion, str):
+            return self.parse(completion)
+        messages = self.get_assistant_messages(completion)
+        return self.parse(messages[-1]["content"]) if messages else None
+
+
+def _chat(problem):
+    return problem.get("messages") or [{"role": "user", "content": problem["prompt"]}]
+
+
+def _log_extra(column, values):
+    _extras[_clean(column, 100)] = _short(list(values), 400)
+
+
+def _log_metric(name, value):
+    _metrics[_clean(name, 100)] = float(value)
+
+
+# ---- calling ----
+
+
+def _problem_style(function, signature, conversational):
+    def call(problem, completion):
+        problem, completion = Problem(problem), Completion(completion)
+        if signature.by_position:
+            return function(problem, completion)
+        columns = {n: problem[n] for n in signature.named if n in problem and n not in ("problem", "completion")}
+        return function(problem=problem, completion=completion, **columns)
+
+    return call
+
+
+def _trl_style(function, signature, conversational):
+    def call(problem, completion):
+        chat = bool(problem.get("messages")) if conversational is None else conversational
+        given = {k: [v] for k, v in problem.items() if k not in ("prompt", "messages", "verifier", "completion", "completion_ids")}
+        given["prompts"] = [_chat(problem) if chat else problem["prompt"]]
+        given["completions"] = [[{"role": "assistant", "content": completion["text"]}] if chat else completion["text"]]
+        given["completion_ids"] = [TokenIds(completion)]
+        given["log_extra"], given["log_metric"] = _log_extra, _log_metric
+        if not signature.keywords:
+            given = {k: v for k, v in given.items() if k in signature.named}
+        return function(**given)
+
+    return call
+
+
+def _one(rewards):
+    """The reward of the one completion in the batch."""
+    if isinstance(rewards, (str, bytes, dict)) or not hasattr(type(rewards), "__iter__"):
+        missing = "; is a return missing?" if rewards is None else ""
+        raise Unusable(f"returned {_short(rewards)}, not a list with one reward for each completion{missing}")
+    rewards = list(rewards)
+    if len(rewards) != 1:
+        raise Unusable(f"returned {len(rewards)} rewards for 1 completion: {_short(rewards)}")
+    if isinstance(rewards[0], dict):
+        raise Unusable(f"returned {_short(rewards)}, not a list of numbers")
+    return rewards[0]
+
+
+def _verifiers_style(function, signature, conversational):
+    parser = sys.modules[function.__module__].__dict__.get("parser") if function.__module__ in sys.modules else None
+    parser = parser or Parser()
+
+    def call(problem, completion):
+        if conversational is False:
+            prompt, answered = problem["prompt"], completion["text"]
+        else:
+            prompt = Messages(Message(m) for m in _chat(problem))
+            answered = Messages([Message(role="assistant", content=completion["text"])])
+        info, task, answer = problem.get("info"), problem.get("task", "default"), problem.get("answer", "")
+        if isinstance(info, str):
+            info = json.loads(info)
+        info = info or {}
+        timing = {"generation_ms": 0.0, "scoring_ms": 0.0, "total_ms": 0.0}
+        state = {"id": problem.get("id"), "prompt": prompt, "completion": answered, "answer": answer, "task": task, "info": info,
+                 "responses": [], "trajectory": [], "turn": 1, "timing": timing, "is_completed": True, "is_truncated": completion["truncated"],
+                 "reward": None, "metrics": {}}
+        given = {k: v for k, v in problem.items() if k not in ("messages", "verifier")}
+        given.update(prompt=prompt, completion=answered, answer=answer, state=state, info=info, task=task, parser=parser)
+        if not signature.keywords:
+            given = {k: v for k, v in given.items() if k in signature.named}
+        return function(**given)
+
+    return call
+
+
+_STYLES = {"problem": _problem_style, "trl": _trl_style, "verifiers": _verifiers_style}
+
+
+def _awaited(value):
+    """Runs what an async function returned; a wait takes no time but the virtual clock's."""
+    if not inspect.isawaitable(value):
+        return value
+    if "asyncio" in sys.modules:
+        return _event_loop().run_until_complete(value)
+    steps = value.__await__() if not inspect.iscoroutine(value) else value
+    try:
+        while True:
+            steps.send(None)
+    except StopIteration as end:
+        return end.value
+
+
+def _event_loop():
+    import asyncio
+
+    class Loop(asyncio.BaseEventLoop):
+        """An event loop without files: where nothing is ready, the clock moves on."""
+
+        _selector = types.SimpleNamespace(select=lambda timeout: __import__("time").sleep(max(timeout or 0, 0)) or ())
+
+        def _process_events(self, events):
+            pass
+
+        def _write_to_self(self):
+            pass
+
+    return Loop()
+
+
+# ---- scores ----
+
+_KEYS = ("score", "reward", "outcome", "reason", "parts", "answer")
+
+
+def _number(value, what):
+    try:
+        if isinstance(value, (str, bytes)) or not hasattr(type(value), "__float__"):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Unusable(f"{what} {_short(value)}, which is no number") from None
+    if not math.isfinite(number):
+        raise Unusable(f"{what} {number}, which is no finite number")
+    return number
+
+
+def _reply(value):
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        return {"value": _number(value, "returned")}
+    unknown = [k for k in value if k not in _KEYS]
+    if unknown:
+        raise Unusable(f"returned a dict with the key {_short(unknown[0])}; {', '.join(_KEYS)} are right")
+    given = [k for k in ("score", "reward") if k in value]
+    if len(given) != 1:
+        raise Unusable(f"returned a dict with {' and '.join(given) or 'no score'}: {_short(value)}; one `score` is right")
+    reply = {}
+    if value[given[0]] is not None:
+        reply["value"] = _number(value[given[0]], f"returned the {given[0]}")
+    parts = value.get("parts") or {}
+    if not isinstance(parts, dict):
+        raise Unusable(f"returned the parts {_short(parts)}; a dict of names and numbers is right")
+    reply["parts"] = [[_clean(k, 100), _number(v, f"returned for the part `{k}`")] for k, v in parts.items()]
+    for key in ("outcome", "reason", "answer"):
+        if value.get(key) is not None:
+            reply[key] = _clean(value[key])
+    return reply
+
+
+# ---- the host's requests ----
+
+
+def load(request):
+    """Runs the user's file and chooses its function."""
+    global _file, _call
+    _file, source = request["file"], request["source"]
+    linecache.cache[_file] = (len(source), None, source.splitlines(True), _file)
+    sys.stdout = sys.stderr = _printed
+    try:
+        try:
+            tree = ast.parse(source, _file)
+            code = compile(tree, _file, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            raise Refused(f"{_file}:{error.lineno}: {error.msg}") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise Refused(f"{_file}: {_told(error)}") from None
+        _check_imports(tree)
+        name = re.sub(r"\W", "_", _file.removesuffix(".py"))
+        module = types.ModuleType(name)
+        if name not in sys.modules and name not in _index:
+            sys.modules[name] = module
+        module.__file__ = _file
+        try:
+            exec(code, module.__dict__)
+        except BaseException as error:
+            frames = _frames(error)
+            line = frames[-1]["line"] if frames else 0
+            if isinstance(error, ModuleNotFoundError):
+                raise _missing(error.name or "?", line) from None
+            raise Refused(f"{_file}:{line}: {_told(error)}") from None
+        _compile_patterns(tree, module.__dict__)
+        name, signature = _choose(module.__dict__, name, request["function"])
+        function = module.__dict__[name]
+        where = f"{_file}{_at(function)}: `{name}{signature.text}`"
+        for parameter, why in _ABSENT.items():
+            if signature.style == "trl" and parameter in signature.required:
+                raise Refused(f"{where} takes `{parameter}`, which a verifier does not have: {why}; give it a default or leave it out")
+        if not _returns(tree, function):
+            raise Refused(f"{where} never returns a value; a score is right")
+        _call = _STYLES[signature.style](function, signature, request["conversational"])
+        columns = {"problem": {"problem", "completion"}, "trl": _TRL, "verifiers": _VERIFIERS}[signature.style]
+        columns = [] if signature.by_position else [p for p in signature.required if p not in columns]
+    except Refused as refused:
+        return {"refused": _clean(refused)}
+    printed = _printed.text()
+    _printed.clear()
+    gc.collect()
+    gc.freeze()
+    return {"function": name, "line": _line(function), "style": signature.style, "signature": _clean(signature.text, 200),
+            "columns": columns, "printed": printed}
+
+
+def judge(request):
+    """The value that the function gives a completion."""
+    random.seed(request["seed"])
+    try:
+        value = _awaited(_call(request["problem"], request["completion"]))
+        reply = _reply(_one(value) if request["style"] == "trl" else value)
+        reply["parts"] = reply.get("parts", []) + [[k, _number(v, f"logged for the metric `{k}`")] for k, v in _metrics.items()]
+    except (RecursionError, MemoryError) as error:
+        reply = {"exhausted": type(error).__name__, "frames": _frames(error)}
+    except BaseException as error:
+        reply = {"fault": _told(error), "frames": _frames(error)}
+    reply["printed"] = _printed.text()
+    reply["extras"] = _extras
+    return reply
+
+
+def control(message):
+    request = json.loads(message)
+    return json.dumps((load if request["op"] == "load" else judge)(request)).encode()
+
+
+sys.modules.pop("solution", None)
+_rlvr.serve(control, control)
