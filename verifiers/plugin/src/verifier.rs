@@ -25,6 +25,7 @@ const QUOTED: usize = 4 << 10;
 #[serde(deny_unknown_fields)]
 pub struct WasmConfig {
     /// The component's file.
+    #[serde(default)]
     pub wasm: PathBuf,
     /// Settings of the component's own.
     #[serde(default)]
@@ -59,6 +60,11 @@ impl WasmVerifier {
     /// # Errors
     /// A file that is no verifier, settings that it refuses, limits that cannot be meant: each with what would be right.
     pub fn new(config: WasmConfig) -> Result<Self, String> {
+        if config.wasm.as_os_str().is_empty() {
+            return Err(
+                "has no file; `wasm`, the path of a component such as \"my_verifier.wasm\", is right".into(),
+            );
+        }
         config.limits.check()?;
         let plugin = Plugin::load(&config.wasm, &|line| eprintln!("{line}")).map_err(|e| e.to_string())?;
         let mut verifier = WasmVerifier {

@@ -1,6 +1,6 @@
 //! Components as verifiers: what they are given, what stops them, and that nothing stays from one call to the next.
 //!
-//! The fixtures are made by `examples/wasm_verifier/c/build.sh`, from `obedient.c` beside them and from the example itself.
+//! The components are made by `examples/wasm_verifier/c/build.sh`: from the example beside it, and from `fixtures/obedient.c`.
 
 use rlvr_plugin::{Limits, WasmConfig, WasmVerifier};
 use rlvr_verdict::{Completion, Judges, Message, Outcome, Problem, Verdict, Verifier, VerifierPool};
@@ -9,7 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}.wasm", env!("CARGO_MANIFEST_DIR"))
+    let folder = match name {
+        "similarity" => "../../examples/wasm_verifier/c",
+        _ => "tests/fixtures",
+    };
+    format!("{}/{folder}/{name}.wasm", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn make(config: Value) -> Result<WasmVerifier, String> {
@@ -270,6 +274,8 @@ fn settings_and_limits_that_cannot_be_meant_are_refused() {
     assert!(error.contains("`describe` of") && error.contains("trapped"), "{error}");
     let error = make(json!({"wasm": fixture("obedient"), "limits": {"fuel": 0}})).err().unwrap();
     assert!(error.contains("limits.fuel"), "{error}");
+    let error = make(json!({})).err().unwrap();
+    assert!(error.contains("has no file; `wasm`"), "{error}");
     let error = make(json!({"wasm": fixture("obedient"), "limit": {}})).err().unwrap();
     assert!(error.contains("unknown field `limit`"), "{error}");
     let error = make(json!({"wasm": fixture("obedient"), "limits": {"memory": 1000}})).err().unwrap();
