@@ -202,11 +202,9 @@ fn compiled(
 }
 
 fn kept(engine: &Engine, path: &Path) -> Option<Component> {
-    if !cache::is_whole(path) {
-        return None;
-    }
-    // SAFETY: the file is in a folder that only this user may write, its name is the hash of all that the code depends on, and
-    // its content is whole; wasmtime checks its own version and settings besides.
+    cache::open_whole(path)?;
+    // SAFETY: the file and its folder are this user's own and closed to others, its name is the hash of all that the code depends
+    // on, and its content was just found whole; wasmtime checks its own version and settings besides.
     unsafe { Component::deserialize_file(engine, path) }.ok()
 }
 

@@ -45,6 +45,11 @@ impl Pair {
         Pair { sandbox, scanner, live: None }
     }
 
+    /// A pair that has new instances in each check, as where the kernel cannot say which pages were written.
+    pub fn fresh(sandbox: Arc<Sandbox>) -> Self {
+        Pair { sandbox, scanner: None, live: None }
+    }
+
     /// Starts a check under `limits`; random numbers of the two instances come from the two seeds.
     ///
     /// # Errors
