@@ -1,6 +1,7 @@
 //! What the host knows of a component while a call runs: its budget, its clock, its output, and what stopped it.
 
 use crate::limits::Limits;
+use rlvr_verdict::Outcome;
 use rlvr_wasm::Random;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Trap};
@@ -26,6 +27,18 @@ pub(crate) enum Stop {
     /// The epoch backstop fired: ours to retry.
     #[error("was still running when its backstop of wall time fired")]
     Backstop,
+}
+
+impl Stop {
+    /// The outcome of a completion that has used up a budget.
+    pub fn exhausted(&self) -> Option<Outcome> {
+        match self {
+            Stop::Fuel => Some(Outcome::OutOfFuel),
+            Stop::Memory => Some(Outcome::OutOfMemory),
+            Stop::Stack => Some(Outcome::Trapped),
+            Stop::Exit(_) | Stop::Trap(_) | Stop::Backstop => None,
+        }
+    }
 }
 
 impl From<wasmtime::Error> for Stop {

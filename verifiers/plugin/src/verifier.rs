@@ -149,30 +149,41 @@ impl WasmVerifier {
         }
     }
 
-    fn judge(&self, problem: &Problem, completion: &Completion) -> (Verdict, String) {
+    fn run(&self, problem: &Problem, completion: &Completion) -> Ended<bindings::Verdict> {
         let seed = Sha256::new().chain_update(&problem.id).chain_update([0]).chain_update(&completion.text);
-        let ended = self.call(&seed.finalize(), |plugin, store| {
+        self.call(&seed.finalize(), |plugin, store| {
             let (problem, completion) = (problem.into(), completion.into());
             plugin.rlvr_verifier_verifier().call_verify(store, &self.settings, &problem, &completion)
-        });
-        let verdict = match ended.result {
+        })
+    }
+
+    /// The verdict, and what the component wrote.
+    fn judge(&self, problem: &Problem, completion: &Completion) -> (Verdict, String) {
+        let Ended { result, cost, output } = self.run(problem, completion);
+        let verdict = match result {
             Ok(verdict) if verdict.parts.len() > MOST_PARTS => Verdict::fault(format!(
                 "the verdict has {} parts; {MOST_PARTS} are the most",
                 verdict.parts.len()
             )),
             Ok(verdict) => bounded(verdict.into()),
             Err(stop) => {
-                let reason = self.stopped("verify", &stop, &ended.output);
-                // a budget that the completion has used up is no escape from a penalty
-                match stop {
-                    Stop::Fuel => Verdict::scored(Outcome::OutOfFuel, 0.0, reason),
-                    Stop::Memory => Verdict::scored(Outcome::OutOfMemory, 0.0, reason),
-                    Stop::Stack => Verdict::scored(Outcome::Trapped, 0.0, reason),
-                    Stop::Exit(_) | Stop::Trap(_) | Stop::Backstop => Verdict::fault(reason),
+                let reason = self.stopped("verify", &stop, &output);
+                match stop.exhausted() {
+                    // what a completion has used up is no escape from a penalty, unless nothing at all uses it up as well
+                    Some(outcome) if !self.exhausted_by_nothing(problem) => {
+                        Verdict::scored(outcome, 0.0, reason)
+                    }
+                    Some(_) => Verdict::fault(format!("{reason}; so it does with an empty completion")),
+                    None => Verdict::fault(reason),
                 }
             }
         };
-        (Verdict { cost: ended.cost, ..verdict }, ended.output)
+        (Verdict { cost, ..verdict }, output)
+    }
+
+    fn exhausted_by_nothing(&self, problem: &Problem) -> bool {
+        let ended = self.run(problem, &Completion::default());
+        ended.result.is_err_and(|stop| stop.exhausted().is_some())
     }
 }
 

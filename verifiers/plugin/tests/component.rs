@@ -129,6 +129,20 @@ fn what_a_completion_can_exhaust_is_a_score_of_zero_and_no_escape() {
 }
 
 #[test]
+fn a_verifier_that_nothing_can_satisfy_within_its_budget_is_at_fault_itself() {
+    let problem = Problem { id: "endless".into(), ..Problem::default() };
+    for text in ["fine", ""] {
+        let verdict = obedient().verify(&problem, &Completion::new(text));
+        assert_eq!((verdict.outcome, verdict.score), (Outcome::Fault, None), "{}", verdict.reason);
+        assert!(
+            verdict.reason.contains("limits.fuel); so it does with an empty completion"),
+            "{}",
+            verdict.reason
+        );
+    }
+}
+
+#[test]
 fn the_backstop_of_wall_time_is_a_fault_and_never_a_verdict() {
     let config = json!({"wasm": fixture("obedient"), "limits": {"fuel": 1u64 << 50, "backstop": 0.01}});
     let verdict = make(config).unwrap().verify(&Problem::default(), &Completion::new("loop"));

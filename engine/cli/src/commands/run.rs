@@ -44,6 +44,7 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
         | RunError::NoStage { .. }
         | RunError::NotRun { .. }
         | RunError::OtherTasks { .. }
+        | RunError::OtherVerifier { .. }
         | RunError::OtherConfig { .. } => wrong(error),
         RunError::Prepare(PrepareError::Threads(_)) => error.into(),
         RunError::Prepare(_) | RunError::Data(_) | RunError::Model(_) | RunError::Stages(_) => wrong(error),

@@ -356,3 +356,28 @@ fn a_verifier_that_is_unknown_or_refuses_its_settings_is_placed() {
     assert!(lines[3].starts_with("--set tasks.sums.verifier=atmost"), "{message}");
     assert!(lines[3].contains("did you mean `at_most`?"), "{message}");
 }
+
+#[test]
+fn a_verifier_that_is_a_file_is_seen_from_the_configs_folder_also_after_it_is_written_back() {
+    let tables = "[verifiers.mine]\npython = \"rewards/mine.py\"\nfunction = \"f\"\n";
+    let sets = ["tasks.sums.verifier=mine", "tasks.held-out.verifier=rewards/other.py"];
+    let sets = sets.map(str::to_owned);
+    let (folder, path) = folder(&[BASE, tables, STAGES].concat());
+    let config = RunConfig::load(&path, &sets).unwrap();
+    let rewards = folder.path().canonicalize().unwrap().join("rewards");
+    let mine = &config.verifiers["mine"];
+    assert_eq!((&*mine.kind, &mine.settings["function"]), ("python_file", &serde_json::json!("f")));
+    assert_eq!(mine.settings["python"], serde_json::json!(rewards.join("mine.py")));
+    assert_eq!(config.tasks["held-out"].verifier.as_deref(), rewards.join("other.py").to_str());
+    let elsewhere = folder.path().join("run");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("config.toml"), config.to_toml().unwrap()).unwrap();
+    let again = RunConfig::load(&elsewhere.join("config.toml"), &[]).unwrap();
+    assert_eq!(again.verifiers, config.verifiers);
+
+    let message = config.make_verifiers(&registry()).err().unwrap().to_string();
+    assert!(message.contains("`tasks.held-out.verifier`") && message.contains("other.py"), "{message}");
+    let both = "[verifiers.mine]\npython = \"mine.py\"\nkind = \"at_most\"\n";
+    let message = load(&[BASE, both, STAGES].concat(), &[]).unwrap_err().to_string();
+    assert!(message.contains("`verifiers.mine` has both `kind`"), "{message}");
+}

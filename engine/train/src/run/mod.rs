@@ -82,6 +82,17 @@ pub enum RunError {
         /// The first task set that differs.
         set: String,
     },
+    /// The folder's run began with another file as a verifier.
+    #[error(
+        "{}: the file of the verifier `{name}` has changed since the run was started; resume with that file, or choose another --out (`rlvr verify --rescore` judges finished rollouts anew)",
+        path.display()
+    )]
+    OtherVerifier {
+        /// The folder's fingerprints.
+        path: PathBuf,
+        /// The verifier.
+        name: String,
+    },
     /// No stage of the config has the name.
     #[error("--stage {name}: the config has no such stage; it has {known}")]
     NoStage {
@@ -212,7 +223,7 @@ pub fn run(
     if lock.try_lock().is_err() {
         return Err(RunError::Busy(dir.to_path_buf()));
     }
-    check_tasks(dir, &prepared)?;
+    check_data(dir, config, &prepared)?;
     let checkpoints = Checkpoints::new(dir);
     checkpoints.recover()?;
     for folder in [dir.clone(), dir.join("ledger"), dir.join("samples")] {
@@ -277,21 +288,27 @@ fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(
     }
 }
 
-/// Writes the fingerprints of the task sets to `data.json`, or compares them with those that the run began with.
-fn check_tasks(dir: &Path, prepared: &Prepared) -> Result<(), RunError> {
+/// Writes the fingerprints of the task sets and the versions of verifiers that are files to `data.json`, or compares them with
+/// those that the run began with.
+fn check_data(dir: &Path, config: &RunConfig, prepared: &Prepared) -> Result<(), RunError> {
     let path = dir.join("data.json");
-    let now = prepared.task_fingerprints();
+    let now = DataFile { tasks: prepared.task_fingerprints(), verifiers: prepared.file_verifiers(config) };
     match std::fs::read(&path) {
         Ok(bytes) => {
-            let DataFile { tasks } = serde_json::from_slice(&bytes).map_err(|e| io(&path)(e.into()))?;
-            match now.iter().find(|(name, print)| tasks.get(*name) != Some(print)) {
-                Some((set, _)) => Err(RunError::OtherTasks { path, set: set.clone() }),
+            let then: DataFile = serde_json::from_slice(&bytes).map_err(|e| io(&path)(e.into()))?;
+            if let Some((set, _)) =
+                now.tasks.iter().find(|(name, print)| then.tasks.get(*name) != Some(print))
+            {
+                return Err(RunError::OtherTasks { path, set: set.clone() });
+            }
+            let changed = |(name, version): &(&String, &String)| then.verifiers.get(*name) != Some(*version);
+            match now.verifiers.iter().find(changed) {
+                Some((name, _)) => Err(RunError::OtherVerifier { path, name: name.clone() }),
                 None => Ok(()),
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let text =
-                serde_json::to_vec_pretty(&DataFile { tasks: now }).map_err(|e| io(&path)(e.into()))?;
+            let text = serde_json::to_vec_pretty(&now).map_err(|e| io(&path)(e.into()))?;
             crate::durable::write_bytes(&path, &text).map_err(io(&path))
         }
         Err(error) => Err(io(&path)(error)),
@@ -303,6 +320,9 @@ fn check_tasks(dir: &Path, prepared: &Prepared) -> Result<(), RunError> {
 struct DataFile {
     /// Of each task set, a number for its contents.
     tasks: BTreeMap<String, u64>,
+    /// Of each verifier that is a file, its version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    verifiers: BTreeMap<String, String>,
 }
 
 /// The first pair of lines in which two configs differ; where the run goes and how many threads it has do not count.

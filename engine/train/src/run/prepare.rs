@@ -14,7 +14,7 @@ use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
 use rlvr_model::{Model, ModelConfig, ModelError};
 use rlvr_rollouts::{RolloutError, Sampler, SamplerConfig};
 use rlvr_verdict::compose::RewardConfig;
-use rlvr_verdict::{Registry, Verifier, VerifierPool};
+use rlvr_verdict::{FILE_KINDS, FileKind, Registry, Verifier, VerifierPool};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -230,6 +230,17 @@ impl Prepared {
         };
         let of_set = |set: &Vec<PromptedProblem>| keyed::key(&set.iter().map(print).collect::<Vec<_>>());
         self.tasks.iter().map(|(name, set)| (name.clone(), of_set(set))).collect()
+    }
+
+    /// The versions of the verifiers that are files of the user's, by name: another file may stand there when the run goes on.
+    pub fn file_verifiers(&self, config: &RunConfig) -> BTreeMap<String, String> {
+        let of_table = |name: &str| config.verifiers.get(name).map(|table| &*table.kind);
+        let is_file = |name: &str| {
+            FileKind::of_name(name).is_some()
+                || FILE_KINDS.iter().any(|file| of_table(name) == Some(file.kind))
+        };
+        let files = self.verifiers.iter().filter(|(name, _)| is_file(name));
+        files.map(|(name, verifier)| (name.clone(), verifier.version().to_owned())).collect()
     }
 
     /// What the tokenizer cannot write, a sentence for each task set and source that has such text: the model would read

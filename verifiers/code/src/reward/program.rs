@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 static DRIVER: &str = include_str!("driver.py");
 
-/// Seconds of native Python that loading a file may take.
-const LOAD_SECONDS: f64 = 30.0;
+/// Loading a file may take as much fuel as so many checks.
+const LOAD_CHECKS: f64 = 10.0;
 
 /// How a function wants to be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -89,11 +89,16 @@ impl Program {
         conversational: Option<bool>,
         limits: Limits,
     ) -> Result<Program, String> {
-        let limits = Limits { seconds: limits.seconds.max(LOAD_SECONDS), ..limits };
+        let limits = Limits { seconds: limits.seconds * LOAD_CHECKS, ..limits };
         let mut resident = Resident::new(sandbox.clone(), None);
         let seed: [u8; 32] = Sha256::digest(source).into();
         let ended = |stop: Stop| match stop {
-            Stop::Fuel => format!("{file}: takes more than {LOAD_SECONDS} s to load"),
+            Stop::Fuel => {
+                format!(
+                    "{file}: takes more than {} s to load, {LOAD_CHECKS} times limits.seconds",
+                    limits.seconds
+                )
+            }
             Stop::Memory => {
                 format!("{file}: takes more than {} bytes of memory to load (limits.memory)", limits.memory)
             }

@@ -148,12 +148,17 @@ impl PythonFile {
 /// ` (f.py:3, in inner; called at f.py:9, in outer)`.
 fn places(file: &str, frames: &[Frame]) -> String {
     let place = |frame: &Frame| format!("{file}:{}, in {}", frame.line, frame.function);
-    // a recursion has many frames; its innermost ones and the first tell enough
-    let shown: Vec<String> = match frames {
-        [first, .., b, a] if frames.len() > 4 => vec![place(a), place(b), "...".to_owned(), place(first)],
-        _ => frames.iter().rev().map(place).collect(),
-    };
-    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join("; called at ")) }
+    let called = |frame: &Frame| format!("; called at {}", place(frame));
+    match frames {
+        [] => String::new(),
+        // of a recursion, the ends tell enough
+        [first, .., before, last] if frames.len() > 4 => {
+            format!(" ({}{}; ...{})", place(last), called(before), called(first))
+        }
+        [before @ .., last] => {
+            format!(" ({}{})", place(last), before.iter().rev().map(called).collect::<String>())
+        }
+    }
 }
 
 /// Text of a guest as part of a reason: one line of bounded length.
