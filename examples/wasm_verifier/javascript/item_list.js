@@ -1,6 +1,8 @@
 // Lists in any order: the answer names items, one a line or with commas between them, and the row's `items` are the right ones.
 // The score is the F1 of the two sets; it passes when they are equal. `build.sh` makes a component of this file.
 
+const LONGEST = 20000;
+
 const normal = (item) => item.trim().replace(/^([-*]|\d+[.)])\s+/, "").replace(/[.;]$/, "").toLowerCase();
 
 const items = (problem) => JSON.parse(problem.extra).items;
@@ -19,9 +21,11 @@ export const verifier = {
   },
 
   verify(settings, problem, completion) {
+    const verdict = { outcome: "unparseable", score: 0, reason: "there is no item", parts: [], answer: undefined };
+    // what is far too long to be a list would only use up the fuel
+    if (completion.answerText.length > LONGEST) return { ...verdict, reason: `more than ${LONGEST} characters` };
     const right = new Set(items(problem).map(normal));
     const found = new Set(completion.answerText.split(/[\n,]/).map(normal).filter((item) => item !== ""));
-    const verdict = { outcome: "unparseable", score: 0, reason: "there is no item", parts: [], answer: undefined };
     if (found.size === 0) return verdict;
     const hits = [...found].filter((item) => right.has(item)).length;
     verdict.score = (2 * hits) / (found.size + right.size);

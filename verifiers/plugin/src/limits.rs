@@ -18,7 +18,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { fuel: 5_000_000_000, memory: 256 << 20, output: 64 << 10, backstop: 50.0 }
+        Limits { fuel: 2_000_000_000, memory: 256 << 20, output: 64 << 10, backstop: 50.0 }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::bindings::{self, Description};
 use crate::engine::{Plugin, STACK};
 use crate::limits::Limits;
 use crate::state::{State, Stop};
-use rlvr_verdict::{Completion, Cost, Judges, Outcome, Problem, ProblemError, Step, Verdict, Verifier};
+use rlvr_verdict::{Completion, Cost, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

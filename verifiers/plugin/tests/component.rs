@@ -178,7 +178,7 @@ fn clocks_random_numbers_and_fuel_are_the_same_each_time_and_on_any_thread() {
     });
     assert!(others.iter().all(|other| other.same_as(&dice)));
     // a sleep takes no time but fuel, a unit for each nanosecond
-    let verifier = make(json!({"wasm": fixture("obedient")})).unwrap();
+    let verifier = make(json!({"wasm": fixture("obedient"), "limits": {"fuel": 3_000_000_000u64}})).unwrap();
     let nap = verifier.verify(&Problem::default(), &Completion::new("nap"));
     assert_eq!(nap.reason, "from 1735689601, 2 s");
     assert!((2_000_000_000..2_100_000_000).contains(&nap.cost.fuel), "{:?}", nap.cost);
