@@ -30,9 +30,9 @@ const VERSION: &str = "0.1.0";
 const LARGE: usize = 1 << 20;
 
 /// Why a file is no verifier. Each says the file, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", file.display())]
-pub struct LoadError {
+pub(crate) struct LoadError {
     /// The file.
     pub file: PathBuf,
     /// What is wrong, and what would be right.

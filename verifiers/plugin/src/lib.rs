@@ -15,7 +15,6 @@ mod state;
 mod verifier;
 mod wasi;
 
-pub use engine::LoadError;
 pub use limits::Limits;
 pub use verifier::{WasmConfig, WasmVerifier};
 

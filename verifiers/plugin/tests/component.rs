@@ -252,25 +252,28 @@ fn a_file_that_is_no_verifier_is_refused_by_name_with_the_remedy() {
     let whole = std::fs::read(fixture("similarity")).unwrap();
     let error = refusal("cut.wasm", &whole[..whole.len() / 2]);
     assert!(error.contains("is no valid component") && error.contains("build it anew"), "{error}");
-    // the name of the export, of the same length, in place of the right one
-    let renamed = |new: &[u8]| {
-        let old = b"rlvr:verifier/verifier@0.1.0";
+    // another name of the same length
+    let renamed = |file: &str, old: &str, new: &str| {
         assert_eq!(new.len(), old.len());
-        let mut bytes = whole.clone();
+        let mut bytes = std::fs::read(fixture(file)).unwrap();
         for at in 0..bytes.len() - old.len() {
-            if bytes[at..].starts_with(old) {
-                bytes[at..at + old.len()].copy_from_slice(new);
+            if bytes[at..].starts_with(old.as_bytes()) {
+                bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
             }
         }
         bytes
     };
-    let error = refusal("new.wasm", &renamed(b"rlvr:verifier/verifier@0.2.0"));
+    let exported = |new: &str| renamed("similarity", "rlvr:verifier/verifier@0.1.0", new);
+    let error = refusal("new.wasm", &exported("rlvr:verifier/verifier@0.2.0"));
     assert!(
         error.contains("is made for `rlvr:verifier/verifier@0.2.0`, and this program has 0.1.0"),
         "{error}"
     );
-    let error = refusal("other.wasm", &renamed(b"xlvr:verifier/verifier@0.1.0"));
+    let error = refusal("other.wasm", &exported("xlvr:verifier/verifier@0.1.0"));
     assert!(error.contains("exports `xlvr:verifier/verifier@0.1.0` and not"), "{error}");
+    let error = refusal("needy.wasm", &renamed("obedient", "wasi:cli/exit@", "mine:cli/exit@"));
+    assert!(error.contains("it imports `mine:cli/exit@0.2."), "{error}");
+    assert!(error.contains("nothing but WASI 0.2"), "{error}");
     assert!(make(json!({"wasm": fixture("similarity")})).is_ok());
     let missing = folder.path().join("missing.wasm");
     let error = make(json!({"wasm": missing})).err().unwrap();
