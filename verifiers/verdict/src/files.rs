@@ -1,7 +1,7 @@
 //! Verifiers that are files of their user's: how suites, configs, rows and flags name them.
 //!
-//! A table names one by a key of its own, `{ python = "my_reward.py" }`, in place of `kind`; a name that is a path by its ending,
-//! `my_reward.py`. The kind's constructor gets the path under that key.
+//! A table names one by a key of its own, `{ python = "my_reward.py" }` or `{ wasm = "my_verifier.wasm" }`, in place of `kind`; a
+//! name that is a path by its ending, `my_reward.py`. The kind's constructor gets the path under that key.
 
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -18,7 +18,10 @@ pub struct FileKind {
 }
 
 /// All of them.
-pub const FILE_KINDS: [FileKind; 1] = [FileKind { key: "python", ending: ".py", kind: "python_file" }];
+pub const FILE_KINDS: [FileKind; 2] = [
+    FileKind { key: "python", ending: ".py", kind: "python_file" },
+    FileKind { key: "wasm", ending: ".wasm", kind: "wasm" },
+];
 
 impl FileKind {
     /// The kind of the file that a verifier's name is, if it is one.
@@ -94,6 +97,7 @@ mod tests {
     #[test]
     fn a_name_with_the_ending_of_a_file_is_one() {
         assert_eq!(FileKind::of_name("rewards/mine.py").map(|file| file.kind), Some("python_file"));
+        assert_eq!(FileKind::of_name("mine.wasm").map(|file| file.key), Some("wasm"));
         assert_eq!(FileKind::of_name("python"), None);
         assert_eq!(FileKind::of_name(".py"), None);
     }

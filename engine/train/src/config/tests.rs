@@ -329,6 +329,20 @@ fn verifiers_are_made_from_the_registry_and_from_their_tables() {
 }
 
 #[test]
+fn a_component_is_a_verifier_by_its_table_and_by_its_path() {
+    let file = format!("{}/../../examples/wasm_verifier/c/similarity.wasm", env!("CARGO_MANIFEST_DIR"));
+    let tables = format!("[verifiers.near]\nwasm = \"{file}\"\nlimits = {{ fuel = 1_000_000 }}\n");
+    let set = format!("tasks.sums.verifier={file}");
+    let config = load(&[BASE, &tables, STAGES].concat(), &[&set]).unwrap();
+    let verifiers = config.make_verifiers(&crate::run::verifiers()).unwrap();
+    assert_eq!((verifiers["near"].name(), verifiers[&file].name()), ("similarity", "similarity"));
+    let tables = "[verifiers.near]\nwasm = \"missing.wasm\"\n";
+    let config = load(&[BASE, tables, STAGES].concat(), &[]).unwrap();
+    let message = config.make_verifiers(&crate::run::verifiers()).err().unwrap().to_string();
+    assert!(message.contains("`verifiers.near`") && message.contains("missing.wasm"), "{message}");
+}
+
+#[test]
 fn a_verifier_that_is_unknown_or_refuses_its_settings_is_placed() {
     let tables = "[verifiers.short]\nkind = \"at_msot\"\n[verifiers.at_most]\nmots = 3\n";
     let sets = ["tasks.sums.verifier=atmost", "tasks.held-out.verifier=pattern"];

@@ -74,6 +74,7 @@ pub fn verifiers() -> Registry {
     rlvr_text::register(&mut registry);
     rlvr_math::register(&mut registry);
     rlvr_code::register(&mut registry);
+    rlvr_plugin::register(&mut registry);
     registry
 }
 

@@ -3,11 +3,12 @@
 use super::limits::Limits;
 use super::pages::PageScanner;
 use super::state::{Role, State};
-use super::{cache, guest, surface};
+use super::{guest, surface};
+use rlvr_wasm::{cache, epoch};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::{
     Config, Engine, Instance, InstancePre, Linker, Memory, Module, OptLevel, Store, WasmBacktraceDetails,
 };
@@ -17,9 +18,6 @@ const WASM_STACK: usize = 8 << 20;
 
 /// Bytes of stack of a thread that runs guests.
 pub(crate) const THREAD_STACK: usize = WASM_STACK + (8 << 20);
-
-/// How often the epoch moves on.
-pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +81,7 @@ impl Sandbox {
         let mut store = Store::new(&engine, State::new(Limits::default()));
         let instance = pre.instantiate(&mut store)?;
         let memory = memory_of(&instance, &mut store)?;
-        tick(&engine);
+        epoch::start(&engine);
         let keeps = PageScanner::new().is_some();
         Ok(Arc::new(Sandbox { engine, pre, image: (store, memory), keeps }))
     }
@@ -121,18 +119,6 @@ fn memory_of(instance: &Instance, store: &mut Store<State>) -> Result<Memory, Sa
     instance
         .get_memory(store, "memory")
         .ok_or_else(|| SandboxError::Guest("the guest exports no memory".into()))
-}
-
-/// Moves the epoch on for as long as the engine lives.
-fn tick(engine: &Engine) {
-    let weak = engine.weak();
-    std::thread::spawn(move || {
-        while let Some(engine) = weak.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    });
 }
 
 /// What is compiled.
@@ -196,7 +182,7 @@ fn cache_name(engine: &Engine, source: &Source) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let (version, settings) = (env!("CARGO_PKG_VERSION"), hasher.finish().to_le_bytes());
-    cache::file_name(&[source.hash.as_bytes(), version.as_bytes(), &settings])
+    cache::file_name("python", &[source.hash.as_bytes(), version.as_bytes(), &settings])
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The sandbox: a CPython guest in wasmtime, in pairs of instances that share nothing but messages.
 
-mod cache;
 mod engine;
 mod guest;
 mod limits;

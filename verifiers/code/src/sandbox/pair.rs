@@ -1,9 +1,10 @@
 //! Two instances of the guest in one store, kept from check to check: the solution's and that of the tests.
 
-use super::engine::{Sandbox, SandboxError, TICK};
+use super::engine::{Sandbox, SandboxError};
 use super::limits::Limits;
 use super::pages::PageScanner;
 use super::state::{Role, State, Stop};
+use rlvr_wasm::{Random, epoch};
 use std::sync::Arc;
 use wasmtime::{Global, Instance, Store, Trap, Val};
 
@@ -60,7 +61,7 @@ impl Pair {
         live.store.data_mut().clear(limits);
         live.store.set_fuel(limits.fuel())?;
         for (side, seed) in live.store.data_mut().sides.iter_mut().zip(seeds) {
-            side.seed(seed);
+            side.random = Random::new(seed);
         }
         Ok(())
     }
@@ -83,8 +84,8 @@ impl Pair {
             }
         };
         kept.touched = true;
-        let ticks = store.data().limits.backstop / TICK.as_secs_f64();
-        store.set_epoch_deadline(ticks.ceil() as u64);
+        let ticks = epoch::ticks(store.data().limits.backstop);
+        store.set_epoch_deadline(ticks);
         let length = message.len() as u32;
         let state = store.data_mut();
         (state.active, state.depth) = (role, 0);
@@ -154,7 +155,7 @@ impl Pair {
         (data.fuel, data.slept, data.written, data.peak) =
             (state.fuel, state.slept, state.written, state.peak);
         for (new, old) in data.sides.iter_mut().zip(state.sides) {
-            new.carry_seed(&old);
+            new.random = old.random;
         }
         self.live = Some(Live { store, instances: [None, None] });
         Ok(())

@@ -3,6 +3,7 @@
 use super::*;
 use std::fs;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 /// `(module (func (export "f") (result i32) i32.const 42))`
 const SMALL: &[u8] = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01f\0\0\x0a\x06\x01\x04\0\x41\x2a\x0b";

@@ -1,10 +1,10 @@
-//! The guest's native code, compiled once per machine and kept in a private folder.
+//! Native code of guests, compiled once per machine and kept in a private folder.
 //!
 //! The file's name is a hash of everything that the code depends on, so that another version, flag or processor has another file.
 //! Its last bytes are a hash of the rest: a damaged file is noticed and made again. It is written beside its place and renamed,
 //! so that two processes may race. Folder and file must belong to the user and be closed to others, since what is in them is run.
 //!
-//! Three quarters of the file are pages of zeros of the guest's memory. They are holes, which neither disk nor hash has to read.
+//! Pages of zeros, of which a guest's memory has many, are holes, which neither disk nor hash has to read.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use twox_hash::XxHash3_64;
 const MARK: &[u8; 8] = b"rlvrcode";
 
 /// Where compiled guests are kept: `$RLVR_CACHE`, else `rlvr` in `$XDG_CACHE_HOME` or `~/.cache`.
-pub(super) fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("RLVR_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|home| home.join("rlvr")))
@@ -28,7 +28,7 @@ pub(super) fn folder() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be made, or is open to others.
-pub(super) fn make_private(folder: &Path) -> io::Result<()> {
+pub fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent)?;
@@ -51,19 +51,19 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The name of the file for these parts, each of which the code depends on.
-pub(super) fn file_name(parts: &[&[u8]]) -> String {
+/// The name of the file of a `kind` of guest for these parts, each of which the code depends on.
+pub fn file_name(kind: &str, parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     let name: String = hash.finalize()[..16].iter().map(|b| format!("{b:02x}")).collect();
-    format!("python-{name}.cwasm")
+    format!("{kind}-{name}.cwasm")
 }
 
 /// The file at `path`, if it is there, this user's own, and whole.
-pub(super) fn open_whole(path: &Path) -> Option<File> {
+pub fn open_whole(path: &Path) -> Option<File> {
     use std::os::unix::fs::MetadataExt;
     let file = File::open(path).ok()?;
     let found = file.metadata().ok()?;
@@ -77,11 +77,11 @@ pub(super) fn open_whole(path: &Path) -> Option<File> {
     (tail == mark(hash_of(&file, body).ok()?)).then_some(file)
 }
 
-/// Writes the file whole or not at all. Pages of zeros, of which the guest's memory has many, become holes.
+/// Writes the file whole or not at all. Pages of zeros become holes.
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn write(path: &Path, code: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, code: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder)?;
     let mut hash = PageHash::new(code.len() as u64);
@@ -222,8 +222,8 @@ mod tests {
 
     #[test]
     fn the_name_depends_on_every_part_and_on_where_parts_end() {
-        assert_ne!(file_name(&[b"ab", b"c"]), file_name(&[b"a", b"bc"]));
-        assert_ne!(file_name(&[b"a"]), file_name(&[b"b"]));
+        assert_ne!(file_name("python", &[b"ab", b"c"]), file_name("python", &[b"a", b"bc"]));
+        assert_ne!(file_name("python", &[b"a"]), file_name("python", &[b"b"]));
     }
 
     #[test]
