@@ -24,6 +24,39 @@ impl Display for Expr {
     }
 }
 
+/// What an expression is, in a word or two.
+pub(crate) fn kind(expr: &Expr) -> &'static str {
+    match expr {
+        Expr::Number(_) | Expr::Negative(_) => "number",
+        Expr::Based(..) => "number in another base",
+        Expr::Constant(_) => "constant",
+        Expr::Variable(_) => "name",
+        Expr::Sum(_) => "sum",
+        Expr::Product(_) => "product",
+        Expr::Quotient(..) => "quotient",
+        Expr::PlusMinus(..) => "both signs",
+        Expr::Power(..) => "power",
+        Expr::Percent(_) => "percentage",
+        Expr::Apply(..) => "function",
+        Expr::Call(..) => "call of a named function",
+        Expr::Opaque(..) => "operation without a value",
+        Expr::Series(_) => "sum or product with bounds",
+        Expr::Tuple(_) => "tuple",
+        Expr::Set(_) => "set",
+        Expr::List(_) => "list",
+        Expr::Interval(..) => "interval",
+        Expr::Union(_) => "union",
+        Expr::Without(..) => "set without another",
+        Expr::Comprehension(..) => "set builder",
+        Expr::Matrix(_) => "matrix",
+        Expr::Relation(..) => "relation",
+        Expr::Ratio(_) => "ratio",
+        Expr::Time(..) => "time",
+        Expr::Quantity(..) => "quantity",
+        Expr::Text(_) => "words",
+    }
+}
+
 fn level(expr: &Expr) -> Level {
     match expr {
         Expr::List(v) if v.len() > 1 => Level::List,

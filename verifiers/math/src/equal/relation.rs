@@ -1,13 +1,15 @@
 //! Equations, inequalities and chains of them, beside one another and beside what they assign.
 
 use super::scalar::{Question, names};
-use super::{Comparer, Finding, sets, shape};
+use super::{Comparer, Finding, shape};
 use crate::tree::{Expr, Relator};
 
 impl Comparer<'_> {
     /// At least one side is a relation.
     pub(super) fn relations(&self, gold: &Expr, answer: &Expr) -> Finding {
-        if shape::named_values(gold).is_some() && shape::named_values(answer).is_some() {
+        let named = |e: &Expr| shape::named_values(e).is_some();
+        let point = |e: &Expr| matches!(e, Expr::Tuple(_));
+        if named(gold) && (named(answer) || point(answer)) || point(gold) && named(answer) {
             return self.collections(gold, answer);
         }
         match (gold, answer) {
@@ -73,7 +75,7 @@ impl Comparer<'_> {
         {
             return self.collections(gold, answer);
         }
-        match (sets::solution(gold), sets::solution(answer)) {
+        match (self.solution(gold), self.solution(answer)) {
             (Some(g), Some(a)) => self.solutions(&g, &a),
             _ => Finding::no("only one is a relation, and it does not say what the answer is"),
         }
@@ -106,7 +108,7 @@ impl Comparer<'_> {
         {
             return self.compare(g, a);
         }
-        if let (Some(g), Some(a)) = (sets::solution(gold), sets::solution(answer))
+        if let (Some(g), Some(a)) = (self.solution(gold), self.solution(answer))
             && !self.inequality(gold, answer)
         {
             let finding = self.solutions(&g, &a);

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn auto(text: &str) -> Option<(Rule, String)> {
-    let part = answer_part(text)?;
+    let part = Thinking::default().answer_part(text, false)?;
     Rule::AUTO.iter().find_map(|rule| extract(part, *rule)).map(|e| (e.rule, e.text.into_owned()))
 }
 
@@ -74,7 +74,9 @@ fn an_answer_in_the_thinking_does_not_count() {
 
 #[test]
 fn alternatives_beside_an_answer_are_seen() {
-    let beside = |text| Rule::AUTO.iter().find_map(|rule| extract(text, *rule)).and_then(|e| e.alternative);
+    let beside = |text| {
+        Rule::AUTO.iter().find_map(|rule| extract(text, *rule)).and_then(|e| e.alternative).map(|b| b.text)
+    };
     assert_eq!(beside(r"$\boxed{5}$ or maybe 6."), Some("maybe 6"));
     assert_eq!(beside(r"It is 5 or $\boxed{6}$"), Some("5"));
     assert_eq!(beside(r"x = 5 or x = \boxed{6}"), Some("5"));
@@ -97,9 +99,9 @@ fn the_last_number_is_no_piece_of_an_expression() {
 
 proptest! {
     #[test]
-    fn extraction_never_panics(text in r"(\PC|[\\{}$#*. \n0-9]|\\boxed\{|</?think>| or |answer is |答案是|####){0,80}") {
-        for rule in [Rule::Boxed, Rule::Hashes, Rule::Phrase, Rule::Whole, Rule::LastMath, Rule::LastNumber] {
-            let _ = answer_part(&text).and_then(|part| extract(part, rule));
+    fn extraction_never_panics(text in r"(\PC|[\\{}$#*. \n0-9]|\\boxed\{|</?think>|</?answer>| or |answer is |答案是|####){0,80}") {
+        for rule in [Rule::Tagged, Rule::Boxed, Rule::Hashes, Rule::Phrase, Rule::Whole, Rule::LastMath, Rule::LastNumber] {
+            let _ = Thinking::default().answer_part(&text, false).and_then(|part| extract(part, rule));
         }
         let _ = (all_boxes(&text), within_sentence(&text), first_number(&text));
         let _ = choice::choice(&text, &["A".into(), "B".into()]);

@@ -6,6 +6,12 @@ use crate::limits::ELEMENTS;
 use crate::tree::{Constant, Expr, Function};
 use std::borrow::Cow;
 
+/// Environments of equations one below the other.
+pub(super) const SYSTEMS: [&str; 5] = ["cases", "aligned", "gathered", "align", "align*"];
+/// Environments of matrices.
+pub(super) const MATRICES: [&str; 8] =
+    ["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"];
+
 impl<'a> Parser<'a> {
     pub(super) fn atom(&mut self) -> Parsed {
         let Some(token) = self.tokens.get(self.at).cloned() else { return Err(Stop::Syntax) };
@@ -16,7 +22,10 @@ impl<'a> Parser<'a> {
             Kind::Letters(run) => self.letters(run),
             Kind::Command(name) => self.command(name),
             Kind::Text(content) => self.text(content),
-            Kind::Open => self.braces(),
+            Kind::Open => {
+                let group = self.braces()?;
+                self.subscripted(group)
+            }
             Kind::Begin(environment) => self.matrix(environment),
             Kind::Symbol('(' | '[') => self.brackets(token.kind == Kind::Symbol('[')),
             Kind::Symbol('{') => self.set(),
@@ -144,6 +153,19 @@ impl<'a> Parser<'a> {
             p.expect(&Kind::Close)?;
             Ok(grouped(elements, &separators))
         })
+    }
+
+    /// A name in braces with its subscript: `\mathbf{u}_{1}`.
+    fn subscripted(&mut self, group: Expr) -> Parsed {
+        if self.symbol() != Some('_') {
+            return Ok(group);
+        }
+        match group {
+            Expr::Variable(name) if !name.contains('_') => self.variable(&name),
+            Expr::Constant(Constant::E) => self.variable("e"),
+            Expr::Constant(Constant::I) => self.variable("i"),
+            _ => Err(Stop::Syntax),
+        }
     }
 
     /// Parentheses and brackets: a group, a tuple or an interval.
@@ -326,20 +348,22 @@ impl<'a> Parser<'a> {
                 Ok(Expr::Opaque("det".into(), vec![inner]))
             }
             "sum" | "prod" => self.series(name == "prod"),
-            "int" | "iint" | "iiint" | "oint" | "lim" | "limsup" | "liminf" => self.operator(name),
+            "int" | "iint" | "iiint" | "oint" | "lim" | "limsup" | "liminf" | "bigcup" | "bigcap" => {
+                self.operator(name)
+            }
             _ if function::letter(name) => self.variable(name),
             _ => Err(Stop::Syntax),
         }
     }
 
     fn matrix(&mut self, environment: &str) -> Parsed {
-        let system = ["cases", "aligned", "gathered", "align", "align*"].contains(&environment);
-        let known = ["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"];
-        if !system && !known.contains(&environment) {
+        let system = SYSTEMS.contains(&environment);
+        if !system && !MATRICES.contains(&environment) {
             return Err(Stop::Syntax);
         }
         let rows = self.enclosed(|p| {
             let mut rows: Vec<Vec<Expr>> = vec![Vec::new()];
+            let mut filled = false;
             loop {
                 match p.peek() {
                     Some(Kind::End(end)) if *end == environment => {
@@ -349,9 +373,21 @@ impl<'a> Parser<'a> {
                     Some(Kind::Row) => {
                         p.at += 1;
                         rows.push(Vec::new());
+                        filled = false;
                     }
-                    Some(Kind::Symbol('&')) => p.at += 1,
+                    // a cell without content is no cell that is left out; a system's marks only align
+                    Some(Kind::Symbol('&')) if !system && !filled => return Err(Stop::Syntax),
+                    Some(Kind::Symbol('&')) => {
+                        p.at += 1;
+                        filled = false;
+                        let ends = matches!(p.peek(), Some(Kind::Row | Kind::End(_)) | None);
+                        if !system && ends {
+                            return Err(Stop::Syntax);
+                        }
+                    }
+                    _ if filled && !system => return Err(Stop::Syntax),
                     _ => {
+                        filled = true;
                         let cell = p.relation()?;
                         while system && matches!(p.symbol(), Some(',' | ';' | '.')) {
                             p.at += 1;

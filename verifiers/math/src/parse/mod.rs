@@ -161,7 +161,7 @@ impl<'a> Parser<'a> {
         let mut sets = vec![self.ratio()?];
         loop {
             match self.peek() {
-                Some(Kind::Command("cup")) => {
+                Some(Kind::Command("cup" | "bigcup")) => {
                     self.at += 1;
                     sets.push(self.ratio()?);
                 }
@@ -333,6 +333,11 @@ impl<'a> Parser<'a> {
             if let Some(used) = self.circle() {
                 self.at += used;
                 self.wrap()?;
+                let scale = quantity::temperature(self.peek()).filter(|_| self.quantities);
+                if let Some(unit) = scale {
+                    self.at += 1;
+                    return Ok(Expr::Quantity(Box::new(base), unit));
+                }
                 base = Expr::Product(vec![base, Expr::Constant(Constant::Degree)]);
                 continue;
             }
@@ -413,6 +418,10 @@ impl<'a> Parser<'a> {
                 }
                 Some('°') => {
                     self.at += 1;
+                    if let Some(unit) = quantity::temperature(self.peek()).filter(|_| self.quantities) {
+                        self.at += 1;
+                        return Ok(Expr::Quantity(Box::new(atom), unit));
+                    }
                     Expr::Product(vec![atom, Expr::Constant(Constant::Degree)])
                 }
                 _ => return Ok(atom),
@@ -420,6 +429,58 @@ impl<'a> Parser<'a> {
             self.wrap()?;
         }
     }
+}
+
+/// Whether a command is one that is read, alone or with others.
+pub(crate) fn reads(command: &str) -> bool {
+    function::starts_atom(command)
+        || matches!(
+            command,
+            "cup"
+                | "cap"
+                | "bigcup"
+                | "bigcap"
+                | "setminus"
+                | "pm"
+                | "mp"
+                | "in"
+                | "notin"
+                | "subset"
+                | "approx"
+                | "equiv"
+                | "sim"
+                | "to"
+                | "cong"
+                | "propto"
+                | "perp"
+                | "parallel"
+                | "Leftrightarrow"
+                | "iff"
+                | "mapsto"
+                | "not"
+                | "lor"
+                | "vee"
+                | "land"
+                | "wedge"
+                | "mod"
+                | "bmod"
+                | "pmod"
+                | "circ"
+                | "choose"
+                | "emptyset"
+                | "R"
+                | "Z"
+                | "limsup"
+                | "liminf"
+                | "measuredangle"
+                | "rfloor"
+                | "rceil"
+        )
+}
+
+/// Whether an environment is one that is read.
+pub(crate) fn reads_environment(name: &str) -> bool {
+    atom::SYSTEMS.contains(&name) || atom::MATRICES.contains(&name)
 }
 
 /// Whether a name is that of a letter such as `alpha`, which LaTeX writes as a command.
