@@ -81,7 +81,7 @@ const FILLERS: &str = "\
 
 /// Words after a number, with its unit, that say nothing about it.
 const TRAILING: &str = "\
-    altogether overall left remaining each long tall wide old away deep high now there respectively apiece";
+    altogether overall left remaining each long tall wide old away deep high now there respectively apiece है";
 
 /// Verbs that say what a number is, or who has it.
 const VERBS: &str = "

@@ -158,7 +158,7 @@ const TABLE: &[(&[&str], Dimension, u64, u64)] = &[
 ];
 
 /// Words that say nothing about which unit it is.
-const FILLERS: &[&str] = &["a", "an", "of", "in", "total", "each", "per", "approx", "the"];
+const FILLERS: &[&str] = &["a", "an", "of", "in", "total", "each", "per", "approx", "the", "है"];
 
 /// Units that take prefixes: symbol, name.
 const PREFIXED: [(&str, &str); 16] = [

@@ -177,6 +177,11 @@ impl MathVerifier {
             {
                 finding = other;
             }
+            if !finding.equal
+                && let Some(other) = lettered(reading, &found.text, &compare)
+            {
+                finding = other;
+            }
             let reason = format!("{stated}: {}", finding.why);
             if finding.equal { Verdict::pass(reason) } else { Verdict::fail(reason) }
         };
@@ -302,6 +307,15 @@ fn spread(gold: &Reading, part: &str, compare: &dyn Fn(&Reading) -> Finding) -> 
     finding.equal.then_some(finding)
 }
 
+/// The comparison of an answer that gives a letter and a value, `(A) 5`, with the gold answer, which is one of them.
+fn lettered(gold: &Reading, answer: &str, compare: &dyn Fn(&Reading) -> Finding) -> Option<Finding> {
+    let (letter, value) = extract::choice::lettered(answer)?;
+    let of_letters =
+        matches!(&gold.expr, Expr::Variable(name) if name.starts_with(|c: char| c.is_ascii_uppercase()));
+    let finding = compare(&read(if of_letters { letter } else { value }).ok()?);
+    finding.equal.then_some(finding)
+}
+
 /// A choice among strings.
 fn chosen(right: &str, part: &str, gold: &Gold, truncated: bool) -> Verdict {
     let strings = gold.settings.strings.as_deref().unwrap_or_default();
@@ -337,7 +351,8 @@ fn contradiction(part: &str, found: &Extracted<'_>, answer: &Reading) -> Option<
     if found.rule != Rule::Boxed || !crate::equal::is_number(&answer.expr) {
         return None;
     }
-    let later = extract::announced(part).filter(|later| later.at > found.at + found.text.len())?;
+    let after = part.get(found.at + found.text.len()..)?;
+    let later = extract::announced(after)?;
     let reading = read(&later.text).ok().filter(|reading| crate::equal::is_number(&reading.expr))?;
     let coarse = Policies { rounding: 1, ..Policies::default() };
     (!compare(answer, &reading, &coarse).equal).then_some(reading)

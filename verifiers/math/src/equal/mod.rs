@@ -401,6 +401,12 @@ impl Comparer<'_> {
         {
             return self.solutions(&g, &a);
         }
+        // a list in brackets, as programs write it
+        if let (Expr::List(g), Expr::Interval(a, b, true, true)) = (gold, answer)
+            && g.len() == 2
+        {
+            return self.collections(gold, &Expr::List(vec![(**a).clone(), (**b).clone()]));
+        }
         if let (Expr::Set(v), Expr::Interval(..) | Expr::Union(_))
         | (Expr::Interval(..) | Expr::Union(_), Expr::Set(v)) = (gold, answer)
         {

@@ -13,6 +13,13 @@ impl Comparer<'_> {
             return self.collections(gold, answer);
         }
         match (gold, answer) {
+            // `x \equiv 5 \pmod 7` and `5 \pmod 7`
+            (Expr::Relation(_, rest), residue) | (residue, Expr::Relation(_, rest))
+                if is_residue(residue)
+                    && matches!(rest.as_slice(), [(Relator::Other, side)] if is_residue(side)) =>
+            {
+                self.compare(&rest[0].1, residue)
+            }
             (Expr::Relation(gf, gr), Expr::Relation(af, ar)) => self.both(gold, answer, (gf, gr), (af, ar)),
             (Expr::Relation(..), other) => match self.said(gold) {
                 // `x + y = 1` is a line, not 1
@@ -213,6 +220,11 @@ impl Comparer<'_> {
             _ => Finding::no("another relation"),
         }
     }
+}
+
+/// Whether it is a number modulo another.
+fn is_residue(expr: &Expr) -> bool {
+    matches!(expr, Expr::Opaque(name, _) if name.as_ref() == "mod")
 }
 
 /// The relation read from the right.

@@ -132,7 +132,7 @@ impl Comparer<'_> {
 
     /// Whether the gold expression and the answer's have the same value, or are proportional.
     pub(super) fn expressions(&self, gold: &Expr, answer: &Expr, question: Question) -> Finding {
-        if self.work.spend(50 + 4 * (size(gold) + size(answer))).is_none() {
+        if self.work.spend(50 + 12 * (size(gold) + size(answer))).is_none() {
             return Finding::no("there are too many parts to compare");
         }
         if question == Question::Equal && gold == answer {

@@ -321,7 +321,7 @@ fn kept(rows: Rows, work: &Work) -> Result<Rows, TooLarge> {
     if parts > NODES as u64 {
         return Err(TooLarge);
     }
-    work.spend(4 * parts).ok_or(TooLarge)?;
+    work.spend(12 * parts).ok_or(TooLarge)?;
     Ok(rows)
 }
 
@@ -380,7 +380,7 @@ fn multiplied(factors: &[Expr], work: &Work) -> Result<Option<Expr>, TooLarge> {
                 if result > 4 * NODES as u64 {
                     return Err(TooLarge);
                 }
-                work.spend(2 * result).ok_or(TooLarge)?;
+                work.spend(8 * result).ok_or(TooLarge)?;
                 let cell = |row: &Vec<Expr>, j: usize| {
                     let pairs = row.iter().zip(rows);
                     Expr::Sum(pairs.map(|(a, b)| Expr::Product(vec![a.clone(), b[j].clone()])).collect())

@@ -105,6 +105,22 @@ fn sentence_starts_with_article(text: &str) -> bool {
     text.strip_prefix("A ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
+/// The letter and the value of an answer that gives both, such as `\textbf{(A)}\ 5`, `(A) 5` or `A. 5`.
+pub(crate) fn lettered(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim();
+    let command =
+        ["\\textbf{", "\\text{", "\\mathrm{", "\\mathbf{"].into_iter().find(|c| text.starts_with(c));
+    let (head, rest) = match command {
+        Some(command) => text[command.len()..].split_once('}')?,
+        None => text.split_at(text.find(['.', ')'])? + 1),
+    };
+    let letter = head.trim().trim_matches(['(', ')', '.', ':']).trim();
+    let marked = head.contains(['(', ')', '.']);
+    let rest = rest.trim_start_matches([' ', '~', '.', ':', '\\']).trim();
+    let single = letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_uppercase());
+    (single && marked && !rest.is_empty()).then_some((letter, rest))
+}
+
 fn standing<'t>(text: &'t str, string: &'t str) -> impl Iterator<Item = usize> + 't {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '\'' || c == '’' || c == '_';
     text.match_indices(string)

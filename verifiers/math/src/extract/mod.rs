@@ -81,13 +81,16 @@ pub struct Extracted<'a> {
     pub at: usize,
 }
 
+/// Marks of the end of a turn that are taken off at most.
+const END_MARKS: usize = 64;
+
 /// Without marks of the end of a turn, and what a sampler wrote after one that opens the next.
 pub(crate) fn without_end_marks(mut text: &str) -> &str {
     let tagged = memchr::memmem::find(text.as_bytes(), b"<answer>").is_some();
     if let Some(at) = memchr::memmem::find(text.as_bytes(), b"<|im_start|>") {
         text = &text[..at];
     }
-    loop {
+    for _ in 0..END_MARKS {
         let end = text.trim_end();
         let cut = if let Some(rest) = end.strip_suffix("|>") {
             rest.rfind("<|").filter(|at| rest.len() - at <= 40)
@@ -98,9 +101,10 @@ pub(crate) fn without_end_marks(mut text: &str) -> &str {
         };
         match cut {
             Some(at) => text = &text[..at],
-            None => return text,
+            None => break,
         }
     }
+    text
 }
 
 /// Compiles what is compiled once, so that no verdict waits for it.

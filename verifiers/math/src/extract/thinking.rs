@@ -40,29 +40,31 @@ impl Thinking {
     /// What stands after the last mark that closes thinking, without marks of the end of a turn. None where thinking is
     /// open at the end, or has not ended though it must have.
     pub fn answer_part<'a>(&self, text: &'a str, must_close: bool) -> Option<&'a str> {
-        let ends = self.tags.iter().filter_map(|[_, close]| last(text, close).map(|at| at + close.len()));
-        let end = ends.max();
-        if end.is_none() && (must_close || self.closed) {
-            return None;
+        let bytes = text.as_bytes();
+        let begins = |at: usize, mark: &str| {
+            bytes[at..].get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark.as_bytes()))
+        };
+        let mut end = text.len();
+        while let Some(at) = self.last_start(&bytes[..end]) {
+            if let Some([_, close]) = self.tags.iter().find(|[_, close]| begins(at, close)) {
+                return Some(without_end_marks(&text[at + close.len()..]));
+            }
+            if self.tags.iter().any(|[open, _]| begins(at, open)) {
+                return None;
+            }
+            end = at;
         }
-        let part = &text[end.unwrap_or(0)..];
-        let open = self.tags.iter().any(|[open, _]| last(part, open).is_some());
-        (!open).then(|| without_end_marks(part))
+        (!must_close && !self.closed).then(|| without_end_marks(text))
     }
-}
 
-/// Where a mark stands last, in any case.
-fn last(text: &str, mark: &str) -> Option<usize> {
-    let (bytes, mark) = (text.as_bytes(), mark.as_bytes());
-    let first = *mark.first()?;
-    let mut end = bytes.len();
-    while let Some(at) =
-        memchr::memrchr2(first.to_ascii_lowercase(), first.to_ascii_uppercase(), &bytes[..end])
-    {
-        if bytes[at..].len() >= mark.len() && bytes[at..at + mark.len()].eq_ignore_ascii_case(mark) {
-            return Some(at);
+    /// Where a byte stands last that a mark may begin with.
+    fn last_start(&self, bytes: &[u8]) -> Option<usize> {
+        let usual = self.tags.iter().flatten().all(|mark| mark.starts_with(['<', '[']));
+        if usual {
+            return memchr::memrchr2(b'<', b'[', bytes);
         }
-        end = at;
+        let first =
+            |byte: &u8| self.tags.iter().flatten().any(|mark| mark.as_bytes()[0].eq_ignore_ascii_case(byte));
+        bytes.iter().rposition(first)
     }
-    None
 }

@@ -71,6 +71,13 @@ impl<'a> Parser<'a> {
         if self.symbol() == Some('_') {
             return self.based(text);
         }
+        if text.contains('.')
+            && let Some(used) = self.ellipsis()
+            && let Ok(number) = literal::continued(text)
+        {
+            self.at += used;
+            return Ok(Expr::Number(number));
+        }
         let number = literal::number(text)?;
         if number.decimal.is_none()
             && let Some((above, below, used)) = self.fraction_ahead()
@@ -82,6 +89,17 @@ impl<'a> Parser<'a> {
             return Ok(Expr::Number(crate::tree::Number { value: number.value + fraction, decimal: None }));
         }
         Ok(Expr::Number(number))
+    }
+
+    /// Tokens of an ellipsis that ends the element.
+    fn ellipsis(&self) -> Option<usize> {
+        let used = match self.peek()? {
+            Kind::Symbol('…') => 1,
+            Kind::Symbol('.') if (1..3).all(|i| self.kind(i) == Some(&Kind::Symbol('.'))) => 3,
+            Kind::Symbol('.') if self.kind(1) == Some(&Kind::Symbol('.')) && self.kind(2).is_none() => 2,
+            _ => return None,
+        };
+        matches!(self.kind(used), None | Some(Kind::Symbol(',' | ')' | ';') | Kind::Close)).then_some(used)
     }
 
     /// `204_5`, `204_{5}`, `1A_{16}` after its first digits.
@@ -180,6 +198,12 @@ impl<'a> Parser<'a> {
             p.at += 1;
             Ok((elements, closed))
         })?;
+        if square
+            && closed
+            && let Some(matrix) = rows_in_brackets(&elements)
+        {
+            return Ok(matrix);
+        }
         if elements.len() == 1 {
             let only = one_or(elements, Expr::Tuple);
             return if square == closed { Ok(only) } else { Err(Stop::Syntax) };
@@ -421,6 +445,18 @@ impl<'a> Parser<'a> {
         let matrix = Expr::Matrix(rows);
         Ok(if environment == "vmatrix" { Expr::Opaque("det".into(), vec![matrix]) } else { matrix })
     }
+}
+
+/// `[[1, 2], [3, 4]]` as a matrix.
+fn rows_in_brackets(rows: &[Expr]) -> Option<Expr> {
+    let row = |e: &Expr| match e {
+        Expr::Tuple(values) => Some(values.clone()),
+        Expr::Interval(a, b, true, true) => Some(vec![(**a).clone(), (**b).clone()]),
+        _ => None,
+    };
+    let rows = rows.iter().map(row).collect::<Option<Vec<_>>>()?;
+    let width = rows.first()?.len();
+    (rows.len() > 1 && rows.iter().all(|row| row.len() == width)).then_some(Expr::Matrix(rows))
 }
 
 /// A base in words: `\text{two}`, `\text{base 5}`.

@@ -350,6 +350,10 @@ impl<'a> Parser<'a> {
                 base = self.call(base)?;
                 continue;
             }
+            if let Some(turned) = self.transposed(&base) {
+                base = turned;
+                continue;
+            }
             let exponent = self.deeper(Self::exponent)?;
             self.node()?;
             if matches!(base, Expr::Power(..)) {
@@ -378,6 +382,26 @@ impl<'a> Parser<'a> {
             exponent = Expr::Power(Box::new(exponent), Box::new(tower));
         }
         Ok(if negative { Expr::Negative(Box::new(exponent)) } else { exponent })
+    }
+
+    /// A row of values with `^T` after it as a column.
+    fn transposed(&mut self, base: &Expr) -> Option<Expr> {
+        let open = usize::from(self.peek() == Some(&Kind::Open));
+        let letter = match self.kind(open)? {
+            Kind::Letters(letter) | Kind::Text(letter) => *letter,
+            Kind::Command("top" | "intercal") => "T",
+            _ => return None,
+        };
+        let values = match base {
+            Expr::Tuple(values) => values.clone(),
+            Expr::Interval(a, b, from, to) if from == to => vec![(**a).clone(), (**b).clone()],
+            _ => return None,
+        };
+        if letter.trim() != "T" || open == 1 && self.kind(2) != Some(&Kind::Close) {
+            return None;
+        }
+        self.at += 1 + 2 * open;
+        Some(Expr::Matrix(values.into_iter().map(|value| vec![value]).collect()))
     }
 
     /// Tokens of a degree sign after `^`.
