@@ -122,15 +122,15 @@ const COUNTED: &str = "\
     won ruble franc krone lira lire real rand baht dinar dirham shekel zloty forint kuna pula naira shilling ringgit \
     rupiah dong koruna sterling quid gold silver day week month year decade century centuries night morning hour \
     minute second time shift session period season summer holiday weekend birthday age liter gallon quart pint ounce \
-    gram ton teaspoon tablespoon scoop serving calorie degree radian percent percentage foot feet inch yard meter \
-    metre mile kilometer hectare bit byte pixel file program function element subset vertex vertices edge face side \
-    angle triangle rectangle circle polygon pentagon hexagon diagonal region intersection chord sphere cube cell \
-    grid domino dice die throw toss flip draw spin head tail ace king queen jack spade heart club diamond suit deck \
-    hand subject sample participant red blue green yellow black white brown pink purple gray grey big large small \
-    little tiny tall long new old whole full empty different distinct possible valid positive even odd complex \
-    rational natural total correct such consecutive ordered unordered linear regular equal good bad broken fresh \
-    ripe rotten sweet free daily weekly monthly yearly lattice common available remaining left each every per of in \
-    the a an approx zeros divisors points roots";
+    gram ton teaspoon tablespoon scoop serving calorie degree radian foot feet inch yard meter metre mile kilometer \
+    hectare bit byte pixel file program function element subset vertex vertices edge face side angle triangle \
+    rectangle circle polygon pentagon hexagon diagonal region intersection chord sphere cube cell grid domino dice \
+    die throw toss flip draw spin head tail ace king queen jack spade heart club diamond suit deck hand subject \
+    sample participant red blue green yellow black white brown pink purple gray grey big large small little tiny \
+    tall long new old whole full empty different distinct possible valid positive even odd complex rational natural \
+    total correct such consecutive ordered unordered linear regular equal good bad broken fresh ripe rotten sweet \
+    free daily weekly monthly yearly lattice common available remaining left each every per of in the a an approx \
+    zeros divisors points roots";
 
 /// Chinese measure words and units beside those of the table of units.
 const MEASURES: &str = "个 只 颗 元 人 本 张 块 岁 次 名 位 件 辆 棵 页 天 年 月 日 周 时 分 秒 米 度 倍 种 条 支 把 双 对 组 级 层 间 箱 \
@@ -179,9 +179,8 @@ pub(crate) fn changes(word: &str) -> bool {
 
 /// Whether words take back what is beside them, or change it: they are no label and no name.
 pub(crate) fn no_label(text: &str) -> bool {
-    words(text).any(|word| {
-        denies(word) || matches!(part(word), Some(_)) || matches!(word, "twice" | "double" | "triple")
-    })
+    words(text)
+        .any(|word| denies(word) || part(word).is_some() || matches!(word, "twice" | "double" | "triple"))
 }
 
 /// The words of a text.

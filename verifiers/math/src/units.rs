@@ -253,7 +253,8 @@ pub(crate) fn read(tokens: &[Token<'_>]) -> Option<(Unit, usize)> {
     Some((combine(&parts)?, used))
 }
 
-/// A unit that is all of a text.
+/// The parts of a unit at the start of the tokens, and how many tokens they take; none where a word is among them that is
+/// no unit. In a text (`roman`) short words count as well.
 fn collect(tokens: &[Token<'_>], roman: bool, parts: &mut Vec<Part>, depth: usize) -> Option<usize> {
     let mut i = 0;
     while let Some(token) = tokens.get(i) {
@@ -266,7 +267,10 @@ fn collect(tokens: &[Token<'_>], roman: bool, parts: &mut Vec<Part>, depth: usiz
                 }
                 let lower = word.to_lowercase();
                 // words that change a value, and letters that stand for something
+                // "5 times" is how often, "5 times 3" a product
+                let times = lower == "times" && i + 1 == tokens.len();
                 if lookup(word).is_none()
+                    && !times
                     && (lexicon::changes(word) || word.len() == 1 && !continues && lower != "a")
                 {
                     return if parts.is_empty() { None } else { Some(i) };

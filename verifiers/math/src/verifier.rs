@@ -352,6 +352,8 @@ fn contradiction(part: &str, found: &Extracted<'_>, answer: &Reading) -> Option<
         return None;
     }
     let after = part.get(found.at + found.text.len()..)?;
+    // few completions go on after their box, and the pattern of announcements is dear
+    memchr::memmem::find(after.as_bytes(), b"nswer")?;
     let later = extract::announced(after)?;
     let reading = read(&later.text).ok().filter(|reading| crate::equal::is_number(&reading.expr))?;
     let coarse = Policies { rounding: 1, ..Policies::default() };

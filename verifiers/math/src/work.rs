@@ -36,7 +36,7 @@ impl Work {
     /// to find.
     pub(crate) fn spend_bits(&self, bits: usize, fraction: bool) -> Option<()> {
         let words = bits as u64 / 64 + 1;
-        self.spend(4 + if fraction { 3 * words + words * words / 4 } else { words + words * words / 64 })
+        self.spend(4 + if fraction { 3 * words + words * words / 16 } else { words + words * words / 64 })
     }
 
     /// Whether something was left undone because the budget had ended.

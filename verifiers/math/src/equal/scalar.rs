@@ -110,13 +110,13 @@ impl Comparer<'_> {
             let index = point - POINTS - FAR;
             let offset = RBig::from_parts(((draw >> 44) as i64 + 1).into(), (1u32 << 21).into());
             let constant = breaks.get(index as usize / 2).cloned().unwrap_or_default();
-            return if index % 2 == 0 { constant + offset } else { constant - offset };
+            return if index.is_multiple_of(2) { constant + offset } else { constant - offset };
         }
         if point >= POINTS {
             let magnitude = [1_000i64, 1_000_000, 300, 30_000_000][(point - POINTS) as usize % 4];
             let whole = RBig::from(magnitude + (draw % 997) as i64 * magnitude / 1000);
             let value = whole + RBig::from_parts(((draw >> 44) as i64 + 1).into(), (1u32 << 20).into());
-            return if (point % 2 == 0) == (draw & 1 == 0) { value } else { -value };
+            return if point.is_multiple_of(2) == (draw & 1 == 0) { value } else { -value };
         }
         let part = (draw >> 44) as i64; // of 2^20
         let negative = match point {

@@ -239,7 +239,7 @@ pub(super) fn within(text: &str) -> Option<&str> {
         rest = rest[..space].trim_end();
     }
     let value = rest.contains(|c: char| c.is_ascii_digit() || c == '$' || c == '\\');
-    (value && rest.len() < all.len() || start.is_some() && value).then_some(rest)
+    (value && (rest.len() < all.len() || start.is_some())).then_some(rest)
 }
 
 pub(super) fn whole(text: &str) -> Option<Extracted<'_>> {

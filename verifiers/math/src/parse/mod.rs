@@ -8,6 +8,8 @@ mod literal;
 mod name;
 mod quantity;
 
+pub(crate) use function::{is_letter, known, reads, reads_environment};
+
 use crate::lex::{Kind, Token};
 use crate::limits::{DEPTH, LimitError, NODES};
 use crate::tree::{Constant, Expr, Relator};
@@ -453,68 +455,4 @@ impl<'a> Parser<'a> {
             self.wrap()?;
         }
     }
-}
-
-/// Whether a command is one that is read, alone or with others.
-pub(crate) fn reads(command: &str) -> bool {
-    function::starts_atom(command)
-        || matches!(
-            command,
-            "cup"
-                | "cap"
-                | "bigcup"
-                | "bigcap"
-                | "setminus"
-                | "pm"
-                | "mp"
-                | "in"
-                | "notin"
-                | "subset"
-                | "approx"
-                | "equiv"
-                | "sim"
-                | "to"
-                | "cong"
-                | "propto"
-                | "perp"
-                | "parallel"
-                | "Leftrightarrow"
-                | "iff"
-                | "mapsto"
-                | "not"
-                | "lor"
-                | "vee"
-                | "land"
-                | "wedge"
-                | "mod"
-                | "bmod"
-                | "pmod"
-                | "circ"
-                | "choose"
-                | "emptyset"
-                | "R"
-                | "Z"
-                | "limsup"
-                | "liminf"
-                | "measuredangle"
-                | "rfloor"
-                | "rceil"
-        )
-}
-
-/// Whether an environment is one that is read.
-pub(crate) fn reads_environment(name: &str) -> bool {
-    atom::SYSTEMS.contains(&name) || atom::MATRICES.contains(&name)
-}
-
-/// Whether a name is that of a letter such as `alpha`, which LaTeX writes as a command.
-pub(crate) fn is_letter(name: &str) -> bool {
-    function::letter(name) || name == "theta"
-}
-
-/// Whether a run of letters is a name of mathematics rather than a word.
-pub(crate) fn known(run: &str) -> bool {
-    function::named(run).is_some()
-        || function::letter(run)
-        || matches!(run, "sqrt" | "and" | "pi" | "inf" | "infty" | "infinity" | "xyz" | "abc" | "mod")
 }

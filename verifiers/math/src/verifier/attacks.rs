@@ -82,6 +82,6 @@ fn towers() -> Vec<String> {
         boxed(format!("{}1{}", "(".repeat(3000), ")".repeat(3000))),
         boxed("9".repeat(200_000)),
         boxed(matrix.repeat(30)),
-        boxed(vec!["\\sum_{k=1}^{499} x^{\\log_{131/127} \\frac73}"; 8].join("+")),
+        boxed(["\\sum_{k=1}^{499} x^{\\log_{131/127} \\frac73}"; 8].join("+")),
     ]
 }
