@@ -123,6 +123,10 @@ fn after(text: &str) -> Option<&'static str> {
     }
     let command =
         |name: &str| !name.starts_with('\\') || !rest[name.len()..].starts_with(char::is_alphabetic);
+    let degrees = ["^\\circ", "^{\\circ}", "^°"].iter().any(|sign| rest.starts_with(sign));
+    if degrees {
+        return None;
+    }
     if OPERATORS.iter().any(|operator| *operator != "/" && rest.starts_with(operator) && command(operator)) {
         return Some(PART);
     }
@@ -223,6 +227,7 @@ mod tests {
             r"part 2: \boxed{5}",
             r"<answer>\boxed{5}</answer>",
             r"x => \boxed{5}",
+            r"$\boxed{5}^\circ$",
             r"\boxed{5}cm",
             r"\boxed{5}.",
             r"\boxed{5}!",

@@ -10,6 +10,19 @@ const OR: [&str; 8] = ["or", "alternatively", "ou", "oder", "或者", "或", "أ
 /// Words that offer something in place of what was said.
 const MAYBE: [&str; 6] = ["maybe", "perhaps", "possibly", "otherwise", "else", "peut-être"];
 
+/// Words before another value that an answer could have.
+const COULD: [&str; 9] = [
+    "could be ",
+    "might be ",
+    "may be ",
+    "could also be ",
+    "might also be ",
+    "may also be ",
+    "could as well be ",
+    "might as well be ",
+    "may as well be ",
+];
+
 /// What is offered beside an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beside<'a> {
@@ -58,12 +71,13 @@ pub(super) fn alternative(text: &str, statement: Range<usize>) -> Option<Beside<
 
 /// The rest of the sentence, where there is any.
 fn clause(text: &str) -> Option<&str> {
+    let text = text.trim_start();
     Some(text[..sentence(text)].trim()).filter(|rest| !rest.is_empty())
 }
 
 fn following(after: &str) -> Option<Beside<'_>> {
     let offered = |text| Some(Beside { text: clause(text)?, offered: true });
-    let mark = |c: char| c.is_whitespace() || "$\\)]}(*.,;?!>".contains(c);
+    let mark = |c: char| c.is_whitespace() || "$\\)]}(*.,;?!>-–—".contains(c);
     let after = after.strip_prefix("</answer>").unwrap_or(after);
     let plain = after.trim_start_matches(mark);
     let plain = plain.strip_prefix("text{").unwrap_or(plain).trim_start_matches(mark);
@@ -81,6 +95,11 @@ fn following(after: &str) -> Option<Beside<'_>> {
             return offered(rest);
         }
         return Some(Beside { text: clause(rest)?, offered: false });
+    }
+    // "it might also be 6"
+    let near = close.char_indices().nth(80).map_or(close, |(at, _)| &close[..at]);
+    if let Some(end) = COULD.iter().find_map(|words| near.find(words).map(|at| at + words.len())) {
+        return Some(Beside { text: clause(&close[end..])?, offered: false });
     }
     // "\boxed{5} dollars or 6 dollars"
     let mut rest = close;
