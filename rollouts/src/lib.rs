@@ -32,3 +32,4 @@ pub use philox::{AddressError, Draw, RngKey, SAMPLE_BITS, SEED_BITS};
 pub use request::{Finish, NoStopRule, Request, Rollout, StopRule};
 pub use sampler::{Sampler, SamplerConfig, Stats};
 pub use sampling::{Drawn, SamplingParams, Tail};
+pub use scheduler::Limits;

@@ -20,7 +20,7 @@ use crate::request::{Finish, Request, Rollout};
 
 /// What bounds a batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Most sequences in the batch.
     pub max_sequences: usize,
     /// Most prompt tokens in one step.

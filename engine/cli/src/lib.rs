@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "rlvr", version, about, max_term_width = 100)]
 struct Cli {
     /// Threads; 0 for what the config says, or as many as there are cores
-    #[arg(long, global = true, default_value_t = 0)]
+    #[arg(long, global = true, default_value_t = 0, value_parser = commands::threads())]
     threads: usize,
     /// More messages; twice for all
     #[arg(short, long, global = true, action = ArgAction::Count)]

@@ -56,7 +56,10 @@ fn logprobs_are_those_of_transformers_logits() {
 
 /// A folder with a random model over printable characters.
 fn small_model(folder: &Path) -> PathBuf {
-    let tokenizer = Tokenizer::characters().unwrap();
+    small_model_of(folder, &Tokenizer::characters().unwrap())
+}
+
+fn small_model_of(folder: &Path, tokenizer: &Tokenizer) -> PathBuf {
     let fields = json!({
         "vocab_size": tokenizer.vocab_size(), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 2, "max_position_embeddings": 64, "tie_word_embeddings": true, "initializer_range": 0.3,
@@ -119,7 +122,8 @@ fn wrong_input_ends_with_code_2_and_says_what_would_be_right() {
         (vec!["generate", "--model", model, "--top-p", "1.5", "hello"], "top_p"),
         (vec!["generate", "--model", model, "--samples", "0", "hello"], "--samples"),
         (vec!["generate", "--model", model, "--temperature=-1", "hello"], "--temperature"),
-        (vec!["generate", "--model", model, "--temperature", "nan", "hello"], "0 or more"),
+        (vec!["generate", "--model", model, "--temperature", "nan", "hello"], "0.001 or more"),
+        (vec!["generate", "--model", model, "--temperature", "1e-40", "hello"], "0.001 or more"),
         (vec!["generate", "--model", model, "--stop", "", "hello"], "--stop"),
         (vec!["eval", "--model", model, "--tasks", "x.jsonl", "--samples", "0"], "1 to 16384"),
         (vec!["eval", "--model", model, "--tasks", "x.jsonl", "--max-fault-share", "2"], "0 to 1"),
@@ -129,5 +133,61 @@ fn wrong_input_ends_with_code_2_and_says_what_would_be_right() {
         let (stdout, stderr, code) = rlvr(&args);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}: {stderr}");
         assert!(stderr.contains(part), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn text_ends_with_its_stop_string_though_the_token_that_completes_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = "was has had man can ran late made cake ".repeat(100);
+    let tokenizer = Tokenizer::train_bpe([corpus.as_str()].into_iter(), 300, false).unwrap();
+    let model = small_model_of(folder.path(), &tokenizer);
+    let args = ["generate", "--model", model.to_str().unwrap(), "--max-tokens", "40", "--stop", "a"];
+    let json = ["--samples", "40", "--json", "man"];
+    let (stdout, stderr, code) = rlvr(&[&args[..], &json].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    let mut longer = 0;
+    for line in stdout.lines() {
+        let sample: Value = serde_json::from_str(line).unwrap();
+        if sample["finish"] == "stop_string" {
+            let text = sample["text"].as_str().unwrap();
+            assert_eq!(text.find('a'), Some(text.len() - 1), "{text:?}");
+            let ids: Vec<u32> = numbers(&sample["ids"]).into_iter().map(|id| id as u32).collect();
+            let whole = tokenizer.decode(&ids).unwrap();
+            assert!(whole.starts_with(text), "{whole:?} {text:?}");
+            longer += usize::from(whole.len() > text.len());
+        }
+    }
+    assert!(longer > 0, "some token goes on past the stop string");
+    for seed in 1..=10 {
+        let seed = seed.to_string();
+        let single = [&args[..], &["--seed", &seed, "man"]].concat();
+        let (streamed, _, _) = rlvr(&single);
+        let (json, _, _) = rlvr(&[&single[..], &["--json"]].concat());
+        let sample: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(streamed, format!("{}\n", sample["text"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn text_that_the_tokenizer_does_not_know_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = small_model(folder.path());
+    let model = model.to_str().unwrap();
+    let tasks = folder.path().join("rows.jsonl");
+    let row = json!({"id": "b7", "prompt": "\u{e9}", "answer": "1", "verifier": "exact"});
+    std::fs::write(&tasks, row.to_string()).unwrap();
+    let tasks = tasks.to_str().unwrap();
+    for (args, part) in [
+        (&["logprobs", "--model", model, "--text", "\u{e9}"][..], "does not know \"\u{e9}\""),
+        (&["generate", "--model", model, "--max-tokens", "2", "\u{e9}"], "does not know \"\u{e9}\""),
+        (
+            &["eval", "--model", model, "--tasks", tasks, "--samples", "1", "--max-tokens", "2"],
+            "prompts of `rows`: 1 of 1 have text that the tokenizer does not know, the first b7 with \"\u{e9}\"",
+        ),
+    ] {
+        let (_, stderr, code) = rlvr(args);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
     }
 }

@@ -63,7 +63,7 @@ fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
     let last = rest.last().unwrap();
     assert!(last.contains("rlvr run short.toml --out out --resume"), "{rest:?}");
-    assert!(last.contains("--set 'stage.mid.steps=100000'"), "{rest:?}");
+    assert!(last.ends_with("--set stage.mid.steps=100000"), "{rest:?}");
     let out = folder.path().join("out");
     let done = steps(&out).len() as u64;
     assert!((1..100_000).contains(&done));

@@ -97,7 +97,7 @@ fn columns_are_mapped_and_the_default_verifier_takes_its_settings() {
     assert!(stderr.contains("there is no field `anser`") && stderr.contains("answer"), "{stderr}");
     let (_, stderr, code) = verify(&path, &["--verifier", "exact", "--config", "{\"cas\": 1}"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("unknown field `cas`"), "{stderr}");
+    assert!(stderr.contains("`cas` is no key here; did you mean `case`?"), "{stderr}");
 }
 
 #[test]
@@ -115,4 +115,25 @@ fn a_reader_that_leaves_ends_the_program_quietly() {
     let output = child.wait_with_output().unwrap();
     assert!(first.contains("sum/0"), "{first}");
     assert_eq!((String::from_utf8(output.stderr).unwrap().as_str(), output.status.code()), ("", Some(0)));
+}
+
+#[test]
+fn where_there_is_no_score_no_mean_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    std::fs::write(&path, "").unwrap();
+    assert!(verify(&path, &[]).1.contains("0 rows, no scores"));
+}
+
+#[test]
+fn a_row_without_what_is_judged_is_told_so_and_settings_with_their_nearest_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = rows(folder.path(), &[json!({"answer": "4", "verifier": "math"})]);
+    let (verdicts, stderr, code) = verify(&path, &[]);
+    assert_eq!((verdicts.len(), code), (0, Some(2)));
+    assert!(stderr.contains("rows.jsonl:1: field `completion`: is missing"), "{stderr}");
+    let settings = ["--verifier", "regex", "--config", r#"{"patern": "x"}"#];
+    let (_, stderr, code) = verify(&path, &settings);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("`patern` is no key here; did you mean `pattern`?"), "{stderr}");
 }

@@ -83,7 +83,7 @@ pub struct Row {
     pub prompt_key: u64,
     /// The index of the sample in its group.
     pub sample: i32,
-    /// How often the sample had been drawn before.
+    /// How often the sample had been drawn before; runs draw each once.
     pub attempt: i32,
     /// The prompt's text.
     pub prompt: String,
@@ -121,7 +121,7 @@ pub struct Row {
     pub fuel: u64,
     /// The time that the verification took, in seconds.
     pub wall_s: f64,
-    /// The time from the step's begin to the sample's last token, in seconds.
+    /// The time from the first token of the prompt's prefill to the sample's last token, in seconds.
     pub sampled_s: f64,
 }
 

@@ -7,7 +7,7 @@ use rlvr_model::tokenizer::Tokenizer;
 use rlvr_rollouts::{
     Finish, Request, RngKey, Rollout, RolloutError, Sampler, SamplingParams, Stats, StopRule,
 };
-use rlvr_verdict::compose::{Reward, RewardConfig};
+use rlvr_verdict::compose::{PartConfig, Reward, RewardConfig};
 use rlvr_verdict::{Completion, FaultCount, Job, Outcome, Problem, Verdict, Verifier, VerifierPool};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -46,7 +46,7 @@ pub struct Scored {
     pub group: usize,
     /// What was drawn.
     pub rollout: Rollout,
-    /// Its text, without the stop token; a stop string is kept.
+    /// Its text, without the stop token; a stop string is kept, and ends it.
     pub text: String,
     /// The verdict of the problem's own verifier where a part of the reward is its score, else of the first part.
     pub verdict: Verdict,
@@ -187,6 +187,19 @@ pub struct Draw<'a> {
     pub interrupt: Option<&'a AtomicBool>,
 }
 
+impl Draw<'_> {
+    fn requests(&self) -> Vec<Request> {
+        (self.prompts.iter().enumerate())
+            .map(|(i, p)| Request {
+                prompt: self.first_key + i as u64,
+                attempt: 0,
+                ids: p.ids.clone(),
+                samples: self.samples as u32,
+            })
+            .collect()
+    }
+}
+
 /// What a call of [`Scorer::draw`] made.
 pub struct Drawn {
     /// By prompt, then sample.
@@ -208,6 +221,13 @@ impl<'a> StopStrings<'a> {
     /// A rule that ends a completion with the first of `strings` in it; none of them is empty.
     pub fn new(tokenizer: &'a Tokenizer, strings: &'a [String]) -> Self {
         StopStrings { tokenizer, strings, longest: strings.iter().map(String::len).max().unwrap_or(0) }
+    }
+
+    /// A text up to the end of the stop string that is complete first; all of it where there is none. A token may bring
+    /// more text behind the stop string that it completes.
+    pub fn cut<'t>(&self, text: &'t str) -> &'t str {
+        let ends = self.strings.iter().filter_map(|string| Some(text.find(string.as_str())? + string.len()));
+        ends.min().map_or(text, |end| &text[..end])
     }
 }
 
@@ -258,19 +278,12 @@ impl Scorer {
         draw: &Draw<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Drawn, ScoringError> {
-        let Draw { prompts, first_key, samples, params, stop, key, interrupt } = *draw;
-        let requests: Vec<Request> = (prompts.iter().enumerate())
-            .map(|(i, p)| Request {
-                prompt: first_key + i as u64,
-                attempt: 0,
-                ids: p.ids.clone(),
-                samples: samples as u32,
-            })
-            .collect();
+        let Draw { prompts, first_key, params, stop, key, interrupt, .. } = *draw;
+        let requests = draw.requests();
         let rule = StopStrings::new(&self.tokenizer, stop);
         let parts = self.reward.resolved_parts();
         let mut round = self.pool.round::<(usize, usize)>();
-        let mut open: Vec<(usize, Rollout, String, Vec<Option<Verdict>>)> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
         let mut failed = None;
         let mut on_finish = |rollout: Rollout| {
             if interrupt.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
@@ -278,6 +291,7 @@ impl Scorer {
             }
             let group = (rollout.prompt - first_key) as usize;
             let text = match self.tokenizer.decode(&rollout.ids) {
+                Ok(text) if rollout.finish == Finish::StopString => rule.cut(&text).to_owned(),
                 Ok(text) => text,
                 Err(error) => {
                     failed = Some(error);
@@ -295,7 +309,7 @@ impl Scorer {
                 let job = Job { verifier, problem, completion: completion.clone(), sample };
                 round.submit((open.len(), i), job);
             }
-            open.push((group, rollout, text, vec![None; parts.len()]));
+            open.push(Open { group, rollout, text, verdicts: vec![None; parts.len()] });
             progress(open.len() as u64);
             ControlFlow::Continue(())
         };
@@ -312,35 +326,75 @@ impl Scorer {
             if verdict.outcome == Outcome::Fault {
                 last_fault.clone_from(&verdict.reason);
             }
-            open[sample].3[part] = Some(verdict);
+            open[sample].verdicts[part] = Some(verdict);
         }
         drop(round);
         let waited_s = start.elapsed().as_secs_f64();
         if let Some((name, counts)) = self.pool.over(self.max_fault_share) {
             return Err(ScoringError::Faults { name, counts, limit: self.max_fault_share, last: last_fault });
         }
-        let own = parts.iter().position(|part| part.verifier.is_none()).unwrap_or(0);
-        let mut scored: Vec<Scored> = open
-            .into_iter()
-            .map(|(group, rollout, text, verdicts)| {
-                let name =
-                    |part: usize| parts[part].verifier.as_ref().unwrap_or(&prompts[group].problem.verifier);
-                let lost = || Verdict::fault("no verdict came back");
-                let mut all: Vec<Verdict> = verdicts.into_iter().map(|v| v.unwrap_or_else(lost)).collect();
-                let reward = self.reward.compose(&all, rollout.ids.len());
-                let several = if all.len() > 1 { &all[..] } else { &[] };
-                let verdicts = several
-                    .iter()
-                    .enumerate()
-                    .map(|(i, v)| (parts[i].name.clone(), part_verdict(name(i), v)));
-                let (verdicts, verifier) = (verdicts.collect(), name(own).clone());
-                let failed = (0..all.len()).filter(|part| all[*part].outcome == Outcome::Fault);
-                let faulted = failed.map(|part| name(part).clone()).collect();
-                let verdict = all.swap_remove(own);
-                Scored { group, rollout, text, verdict, verifier, verdicts, reward, faulted }
-            })
-            .collect();
+        let judged = |sample: Open| self.judged(&prompts[sample.group], &parts, sample);
+        let mut scored: Vec<Scored> = open.into_iter().map(judged).collect();
         scored.sort_by_key(|s| (s.group, s.rollout.sample));
         Ok(Drawn { scored, stats, waited_s })
+    }
+
+    /// A completion with what its verdicts, one for each part of the reward, come to.
+    fn judged(&self, prompt: &PromptedProblem, parts: &[PartConfig], sample: Open) -> Scored {
+        let Open { group, rollout, text, verdicts } = sample;
+        let own = parts.iter().position(|part| part.verifier.is_none()).unwrap_or(0);
+        let name = |part: usize| parts[part].verifier.as_ref().unwrap_or(&prompt.problem.verifier);
+        let lost = || Verdict::fault("no verdict came back");
+        let mut all: Vec<Verdict> = verdicts.into_iter().map(|v| v.unwrap_or_else(lost)).collect();
+        let reward = self.reward.compose(&all, rollout.ids.len());
+        let several = if all.len() > 1 { &all[..] } else { &[] };
+        let verdicts =
+            several.iter().enumerate().map(|(i, v)| (parts[i].name.clone(), part_verdict(name(i), v)));
+        let (verdicts, verifier) = (verdicts.collect(), name(own).clone());
+        let failed = (0..all.len()).filter(|part| all[*part].outcome == Outcome::Fault);
+        let faulted = failed.map(|part| name(part).clone()).collect();
+        let verdict = all.swap_remove(own);
+        Scored { group, rollout, text, verdict, verifier, verdicts, reward, faulted }
+    }
+}
+
+/// A completion whose verdicts come in.
+struct Open {
+    /// Index of its prompt among those given.
+    group: usize,
+    rollout: Rollout,
+    text: String,
+    /// One for each part of the reward, as they come.
+    verdicts: Vec<Option<Verdict>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_ends_with_the_stop_string_that_is_complete_first_whatever_its_last_token_brings() {
+        let tokenizer = Tokenizer::characters().unwrap();
+        let strings = ["####".to_owned(), "Q:".to_owned(), "####\nQ".to_owned()];
+        let rule = StopStrings::new(&tokenizer, &strings);
+        assert_eq!(rule.cut("5 ####\nQ: more"), "5 ####");
+        assert_eq!(rule.cut("5\nQ: 6 ####"), "5\nQ:");
+        assert_eq!(rule.cut("none of them #"), "none of them #");
+    }
+
+    #[test]
+    fn a_completion_of_longer_tokens_is_judged_up_to_its_stop_string() {
+        let corpus = "the cat was there as the cats were ".repeat(200);
+        let tokenizer = Tokenizer::train_bpe([corpus.as_str()].into_iter(), 300, false).unwrap();
+        let ids = tokenizer.encode("the cat was there").unwrap();
+        let strings = ["a".to_owned()];
+        let rule = StopStrings::new(&tokenizer, &strings);
+        let stops = (1..=ids.len()).find(|end| rule.stops(&ids[..*end])).unwrap();
+        let text = tokenizer.decode(&ids[..stops]).unwrap();
+        assert!(
+            !text.ends_with('a'),
+            "{text:?}: this tokenizer has a token that goes on past the stop string"
+        );
+        assert_eq!(rule.cut(&text), "the ca");
     }
 }

@@ -2,9 +2,10 @@
 
 use rlvr_model::tokenizer::Tokenizer;
 use rlvr_model::{Model, ModelConfig};
+use rlvr_objective::{KlEstimator, KlPlace};
 use rlvr_rollouts::{RngKey, Sampler, SamplerConfig, SamplingParams};
 use rlvr_train::adamw::AdamWConfig;
-use rlvr_train::config::{RunConfig, Work};
+use rlvr_train::config::{Kl, Rl, RunConfig, Work};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
 use rlvr_train::ledger::Row;
 use rlvr_train::rl::order::{TaskCursor, TaskOrder};
@@ -91,21 +92,29 @@ fn params() -> SamplingParams {
 }
 
 fn step(faulty: bool, sequences: usize, workers: usize, share: f64) -> (Result<StepDone, StepError>, Model) {
-    let Setting { config, model, mut scorer, problems } = setting(faulty, sequences, workers, share);
-    let Work::Rl(rl) = &config.stages[0].work else { panic!("an rl stage") };
+    let setting = setting(faulty, sequences, workers, share);
+    let Work::Rl(rl) = setting.config.stages[0].work.clone() else { panic!("an rl stage") };
+    step_of(setting, &rl, params(), None)
+}
+
+fn step_of(
+    Setting { model, mut scorer, problems, .. }: Setting,
+    rl: &Rl,
+    params: SamplingParams,
+    reference: Option<&Model>,
+) -> (Result<StepDone, StepError>, Model) {
     let plan = StepPlan {
         stage: "rl",
         rl,
         micro_batch_tokens: 100,
         tasks: &[problems],
         order: &TaskOrder::new(1, vec![(1.0, 9)]),
-        params: &params(),
+        params: &params,
         key: RngKey { seed: 1, stage: 0, step: 0 },
         rate: &|_| 1e-3,
     };
     let mut optimizer = Optimizer::new(&model.params, AdamWConfig::default(), 1.0).unwrap();
-    let mut learner =
-        Learner { model: &model, reference: None, optimizer: &mut optimizer, scorer: &mut scorer };
+    let mut learner = Learner { model: &model, reference, optimizer: &mut optimizer, scorer: &mut scorer };
     let done = plan.run(1, &mut learner, &mut TaskCursor::default());
     (done, model)
 }
@@ -184,4 +193,55 @@ fn fault_counts_that_are_restored_go_on() {
     assert!(result.is_ok(), "few among all those of the run so far");
     let sum = FaultCount { samples: many.samples + share.samples, faults: share.faults };
     assert_eq!(counts["early_vowel"], sum);
+}
+
+#[test]
+fn a_kl_penalty_in_the_reward_is_in_the_ledger_and_advantages_follow_from_its_rewards() {
+    let setting = setting(false, 64, 2, 1.0);
+    let Work::Rl(mut rl) = setting.config.stages[0].work.clone() else { panic!("an rl stage") };
+    let coefficient = 0.05;
+    rl.kl = Kl { coefficient, estimator: KlEstimator::K1, place: KlPlace::Reward, refresh: 0 };
+    let reference = Model::random(setting.model.config.clone(), 6).unwrap();
+    let params = SamplingParams { temperature: 1.0, ..params() };
+    let done = step_of(setting, &rl, params, Some(&reference)).0.unwrap();
+    let used: Vec<&Row> = done.rows.iter().filter(|row| row.used).collect();
+    assert!(!used.is_empty());
+    let mut penalties = Vec::new();
+    for row in &used {
+        let part = |name: &str| row.parts.iter().find(|(part, _)| part == name).unwrap().1;
+        let all = reference.logprobs(&[&row.prompt_ids[..], &row.ids].concat()).unwrap();
+        let of_reference = all[row.prompt_ids.len()..].iter().map(|p| f64::from(p.unwrap())).sum::<f64>();
+        let divergence = row.logprobs.iter().map(|p| f64::from(*p)).sum::<f64>() - of_reference;
+        assert!((f64::from(part("kl_penalty")) - coefficient * divergence).abs() < 1e-4, "{row:?}");
+        assert!((row.reward.unwrap() - (part("score") - part("kl_penalty"))).abs() < 1e-6);
+        penalties.push(f64::from(part("kl_penalty")));
+    }
+    let groups: std::collections::BTreeSet<i64> = used.iter().map(|row| row.group).collect();
+    for group in groups {
+        let rows: Vec<&&Row> = used.iter().filter(|row| row.group == group).collect();
+        let rewards: Vec<f64> = rows.iter().map(|row| f64::from(row.reward.unwrap())).collect();
+        let mean = rewards.iter().sum::<f64>() / rewards.len() as f64;
+        let squares = rewards.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>();
+        let std = (squares / (rewards.len() - 1) as f64).sqrt();
+        for (row, reward) in rows.iter().zip(rewards) {
+            let wanted = (reward - mean) / (std + 1e-4);
+            assert!((f64::from(row.advantage.unwrap()) - wanted).abs() < 1e-5, "{row:?}");
+        }
+    }
+    let number = |name: &str| done.record.get(name).and_then(|v| v.as_f64()).unwrap();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    assert!((number("reward/part/kl_penalty") - mean(&penalties)).abs() < 1e-9);
+    let scores: Vec<f64> = done.rows.iter().map(|row| f64::from(row.score.unwrap())).collect();
+    assert!((number("reward/mean") - mean(&scores)).abs() < 1e-9, "without the penalty");
+}
+
+#[test]
+fn a_step_whose_groups_all_agree_says_that_nothing_was_learned() {
+    let setting = setting(false, 64, 2, 1.0);
+    let Work::Rl(rl) = setting.config.stages[0].work.clone() else { panic!("an rl stage") };
+    let alone = Rl { samples_per_prompt: 1, drop_zero_variance: false, ..rl };
+    let done = step_of(setting, &alone, params(), None).0.unwrap();
+    assert!(done.rows.iter().all(|row| row.used && row.advantage == Some(0.0)));
+    let message = done.message.unwrap();
+    assert!(message.contains("none of the 4 groups") && message.contains("nothing was learned"), "{message}");
 }

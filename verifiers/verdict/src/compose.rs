@@ -3,6 +3,12 @@
 use crate::Verdict;
 use serde::{Deserialize, Serialize};
 
+/// The part of a reward that a [`LengthShaping`] takes off.
+pub const LENGTH_PENALTY: &str = "length_penalty";
+
+/// The part of a reward that a KL penalty takes off, where it stands in the reward.
+pub const KL_PENALTY: &str = "kl_penalty";
+
 /// The `[reward]` table of a run: without parts, the score of the problem's own verifier.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -79,6 +85,12 @@ impl RewardConfig {
                     part.name
                 ));
             }
+            if [LENGTH_PENALTY, KL_PENALTY].contains(&&*part.name) {
+                return Err(format!(
+                    "reward.parts[{i}].name: {:?} is what is taken off for length or divergence; another name is right",
+                    part.name
+                ));
+            }
             if !part.weight.is_finite() {
                 return Err(format!("reward.parts[{i}].weight: {} is not a finite number", part.weight));
             }
@@ -110,7 +122,7 @@ impl RewardConfig {
         if let Some(length) = self.length {
             let penalty = length.at(tokens);
             value -= penalty;
-            parts.push(("length_penalty".into(), penalty));
+            parts.push((LENGTH_PENALTY.into(), penalty));
         }
         Some(Reward { value, parts })
     }
@@ -157,6 +169,14 @@ mod tests {
         let value = |tokens| reward.compose(&[Verdict::pass("")], tokens).unwrap().value;
         assert_eq!([value(100), value(150), value(200), value(999)], [1.0, 0.75, 0.5, 0.5]);
         assert!(config(r#"{"length": {"target": 200, "max": 200, "penalty": 0.5}}"#).check().is_err());
+    }
+
+    #[test]
+    fn the_names_of_what_is_taken_off_are_no_names_of_parts() {
+        for name in [LENGTH_PENALTY, KL_PENALTY] {
+            let error = config(&format!(r#"{{"parts": [{{"name": "{name}"}}]}}"#)).check().unwrap_err();
+            assert!(error.contains("reward.parts[0].name") && error.contains(name), "{error}");
+        }
     }
 
     #[test]

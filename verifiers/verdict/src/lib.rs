@@ -1,6 +1,6 @@
 //! What a verifier's author needs, alone: [`Problem`], [`Completion`], [`Verdict`] and the [`Verifier`] trait; and around them a
 //! [`Registry`] of verifiers by name, a [`VerifierPool`] over threads, rows of task sets ([`tasks`]) and the composition of
-//! verdicts into rewards ([`compose`]); and unit tests of verifiers ([`testkit`]).
+//! verdicts into rewards ([`compose`]), settings with the nearest right name for a wrong one ([`settings`]); and unit tests of verifiers ([`testkit`]).
 //!
 //! A verdict is typed and reproducible, and a verifier's own fault is never a zero: a panic, a hang or an impossible score is
 //! [`Outcome::Fault`], which has no score. No machine learning is inside.
@@ -11,6 +11,7 @@ mod pool;
 mod probe;
 mod problem;
 mod registry;
+pub mod settings;
 pub mod tasks;
 pub mod testkit;
 mod verdict;

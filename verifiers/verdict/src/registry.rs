@@ -1,5 +1,6 @@
 //! Verifiers by name, made from their configuration.
 
+use crate::settings::{self, SettingError};
 use crate::{FileKind, Verifier};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-type Constructor = Box<dyn Fn(&Value) -> Result<Arc<dyn Verifier>, String> + Send + Sync>;
+type Constructor = Box<dyn Fn(&Value) -> Result<Arc<dyn Verifier>, SettingError> + Send + Sync>;
 
 /// Kinds of verifier that can be made.
 #[derive(Default)]
@@ -33,8 +34,8 @@ pub enum RegistryError {
     Config {
         /// The kind.
         name: String,
-        /// What is wrong, and what would be right.
-        problem: String,
+        /// The setting that is wrong, what is wrong with it, and what would be right.
+        problem: SettingError,
     },
 }
 
@@ -58,8 +59,7 @@ impl Registry {
     {
         let constructor = move |config: &Value| {
             let config = if config.is_null() { Value::Object(Default::default()) } else { config.clone() };
-            let config = serde_json::from_value(config).map_err(|e| e.to_string())?;
-            let verifier = make(config).map_err(|e| e.to_string())?;
+            let verifier = make(settings::read(config)?).map_err(|e| e.to_string())?;
             Ok(Arc::new(verifier) as Arc<dyn Verifier>)
         };
         self.kinds.insert(name.to_owned(), Box::new(constructor));
@@ -72,7 +72,7 @@ impl Registry {
         let constructor = move |config: &Value| match config {
             Value::Null => Ok(verifier.clone()),
             Value::Object(keys) if keys.is_empty() => Ok(verifier.clone()),
-            _ => Err(format!("has no settings; {config} was given")),
+            _ => Err(format!("has no settings; {config} was given").into()),
         };
         self.kinds.insert(name, Box::new(constructor));
     }

@@ -7,8 +7,9 @@ use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
 use rlvr_train::data::{TaskChecks, TaskSet, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
-use rlvr_train::run::eval_scorer;
-use rlvr_verdict::{Registry, Verifier};
+use rlvr_train::run::{COMMAND_KEYS, eval_scorer, unknown_prompts};
+use rlvr_train::scoring::ScoringError;
+use rlvr_verdict::{Registry, RegistryError, Verifier};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "config", requires = "model")]
     tasks: Option<PathBuf>,
     /// Only this task set of the config (may be given several times)
-    #[arg(long = "task-set", value_name = "NAME")]
+    #[arg(long = "task-set", value_name = "NAME", requires = "config", conflicts_with = "tasks")]
     task_sets: Vec<String>,
     /// Samples of each problem [default: the config's, or 8]
     #[arg(long, value_parser = samples)]
@@ -47,11 +48,17 @@ pub struct Args {
     /// Stop when a larger share of samples has a verifier's fault [default: the config's, or 0.01]
     #[arg(long, value_parser = share)]
     max_fault_share: Option<f64>,
-    /// Verifier of rows that name none
-    #[arg(long)]
+    /// With --tasks: verifier of rows that name none
+    #[arg(long, requires = "tasks", conflicts_with = "config")]
     verifier: Option<String>,
-    /// Our field = the row's column, such as `prompt=question`
-    #[arg(long, value_delimiter = ',', value_name = "FIELD=COLUMN")]
+    /// With --tasks: our field = the row's column, such as `prompt=question`
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "FIELD=COLUMN",
+        requires = "tasks",
+        conflicts_with = "config"
+    )]
     map: Vec<String>,
     /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_parser = seed())]
@@ -60,12 +67,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Override a key of the config
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config", conflicts_with = "tasks")]
     pub sets: Vec<String>,
 }
-
-/// Stage numbers of random keys that no stage of a run has.
-const KEYS: u32 = 4000;
 
 /// Evaluates.
 pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<ExitCode> {
@@ -80,6 +84,15 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
             ));
         }
     };
+    if let Some(name) = &args.verifier {
+        registry.make(name, &Value::Null).map_err(|error| match error {
+            RegistryError::Config { problem, .. } => wrong(format!(
+                "--verifier {name}: needs settings ({problem}); give them in a run's config, as [verifiers.{name}], and name \
+                 the file there as [tasks.NAME] with path and verifier = \"{name}\""
+            )),
+            unknown => wrong(format!("--verifier {name}: {unknown}")),
+        })?;
+    }
     let (model, tokenizer) = open_model(&folder)?;
     let tokenizer = Arc::new(tokenizer);
     let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
@@ -89,14 +102,16 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
             .filter_map(|n| Some((n.to_owned(), registry.make(n, &Value::Null).ok()?)))
             .collect(),
     };
+    let with_settings: Vec<&str> = registry.names().filter(|name| !made.contains_key(*name)).collect();
     let context = model.config.max_position_embeddings;
-    let stop = interrupt()?;
+    let stop = interrupt("stopping (once more: at once)")?;
     let mut all = Map::new();
     for (i, (name, set)) in task_sets(&args, config.as_ref())?.iter().enumerate() {
         let eval = settings(&args, config.as_ref(), name, context);
         let checks = TaskChecks {
             tokenizer: &tokenizer,
             verifiers: &made,
+            with_settings: &with_settings,
             reward: &[],
             context,
             max_tokens: eval.max_tokens,
@@ -106,9 +121,14 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
         if lacking.total() > 0 {
             eprintln!("{name}: {lacking}; they are left out");
         }
+        if let Some(message) = unknown_prompts(&tokenizer, name, &problems).map_err(wrong)?
+            && !quiet
+        {
+            eprintln!("{message}");
+        }
         let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1);
         let mut scorer = eval_scorer(&model.config, &tokenizer, &made, &eval, longest).map_err(wrong)?;
-        let key = RngKey { seed: args.seed, stage: KEYS, step: i as u64 };
+        let key = RngKey { seed: args.seed, stage: COMMAND_KEYS, step: i as u64 };
         let plan = EvalPlan::new(name, &problems, &eval, &model, key);
         let total = plan.total();
         let mut told = |done: u64| {
@@ -116,7 +136,10 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
                 eprintln!("{name}: {done} of {total} samples");
             }
         };
-        let result = evaluate(&model, &mut scorer, &plan, Some(&stop), &mut told)?;
+        let result = match evaluate(&model, &mut scorer, &plan, Some(&stop), &mut told) {
+            Err(ScoringError::Interrupted) => return Ok(ExitCode::from(130)),
+            result => result?,
+        };
         if !args.json {
             say(line(&result))?;
         }

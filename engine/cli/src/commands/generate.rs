@@ -1,9 +1,10 @@
 //! `rlvr generate`: samples completions of a prompt; a single one streams as it is drawn.
 
-use super::{at_least_one, open_model, samples, say, seed, temperature, wrong};
+use super::{at_least_one, open_model, samples, say, seed, tell_unknown, temperature, wrong};
 use rlvr_model::chat::Message;
 use rlvr_model::tokenizer::StreamDecoder;
 use rlvr_rollouts::{Finish, Request, RngKey, Rollout, Sampler, SamplerConfig, SamplingParams, StopRule};
+use rlvr_train::run::COMMAND_KEYS;
 use rlvr_train::scoring::StopStrings;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
@@ -55,16 +56,25 @@ pub struct Args {
 /// Stops at stop strings, and prints the text of a single completion as it grows.
 struct Watch<'a> {
     stop: StopStrings<'a>,
-    stream: Option<Mutex<StreamDecoder<'a>>>,
+    stream: Option<Mutex<Streamed<'a>>>,
+}
+
+/// A completion whose text is printed as it grows.
+struct Streamed<'a> {
+    decoder: StreamDecoder<'a>,
+    text: String,
 }
 
 impl StopRule for Watch<'_> {
     fn stops(&self, ids: &[u32]) -> bool {
+        let stops = self.stop.stops(ids);
         if let (Some(stream), Some(id)) = (&self.stream, ids.last()) {
-            let new = stream.lock().unwrap_or_else(PoisonError::into_inner).push(*id).unwrap_or_default();
-            show(&new);
+            let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+            let (shown, new) = (stream.text.len(), stream.decoder.push(*id).unwrap_or_default());
+            stream.text.push_str(&new);
+            show(self.stop.cut(&stream.text).get(shown..).unwrap_or_default());
         }
-        self.stop.stops(ids)
+        stops
     }
 }
 
@@ -77,9 +87,7 @@ fn show(text: &str) {
 /// Samples.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let (model, tokenizer) = open_model(&args.model)?;
-    if let Some(part) = tokenizer.unknown(&args.prompt)? {
-        eprintln!("the tokenizer does not know {part:?}; the model reads <unk> in its place");
-    }
+    tell_unknown(&tokenizer, &args.prompt)?;
     let ids = match args.chat {
         false => tokenizer.encode_with_special(&args.prompt).map_err(wrong)?,
         true => {
@@ -102,10 +110,11 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         stop_ids: model.generation.eos_token_id.clone(),
         ..SamplingParams::default()
     };
-    let stream = (args.samples == 1 && !args.json).then(|| Mutex::new(tokenizer.stream()));
+    let single = args.samples == 1 && !args.json;
+    let stream = single.then(|| Mutex::new(Streamed { decoder: tokenizer.stream(), text: String::new() }));
     let watch = Watch { stop: StopStrings::new(&tokenizer, &args.stop), stream };
     let request = Request { prompt: 0, attempt: 0, ids: ids.into(), samples: args.samples as u32 };
-    let key = RngKey { seed: args.seed, stage: 4001, step: 0 };
+    let key = RngKey { seed: args.seed, stage: COMMAND_KEYS + 1, step: 0 };
     let mut done: Vec<Rollout> = Vec::new();
     let stats = sampler.generate(&model, &[request], &params, key, &watch, &mut |rollout| {
         done.push(rollout);
@@ -115,12 +124,16 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     done.sort_by_key(|rollout| rollout.sample);
     let cut = done.iter().filter(|r| r.finish == Finish::Length).count();
     if let Some(stream) = watch.stream {
-        show(&stream.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?);
+        // bytes of a character that never became whole; behind a stop string there is nothing to show
+        if done.iter().all(|rollout| rollout.finish != Finish::StopString) {
+            show(&stream.into_inner().unwrap_or_else(PoisonError::into_inner).decoder.finish()?);
+        }
         say("")?;
         done.clear();
     }
     for rollout in &done {
         let text = tokenizer.decode(&rollout.ids)?;
+        let text = watch.stop.cut(&text);
         if args.json {
             let mean = rollout.logprobs.iter().sum::<f32>() / rollout.logprobs.len().max(1) as f32;
             say(

@@ -1,6 +1,6 @@
 //! `rlvr logprobs`: the log-probability of each token given those before it, for comparison with other engines.
 
-use super::{load_model, open_model, say, wrong};
+use super::{load_model, open_model, say, tell_unknown, wrong};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,7 +32,9 @@ pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
         (Some(ids), _) => (load_model(&args.model)?, ids),
         (None, text) => {
             let (model, tokenizer) = open_model(&args.model)?;
-            (model, tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?)
+            let text = text.unwrap_or_default();
+            tell_unknown(&tokenizer, &text)?;
+            (model, tokenizer.encode_with_special(&text).map_err(wrong)?)
         }
     };
     let logprobs = model.logprobs(&ids).map_err(wrong)?;

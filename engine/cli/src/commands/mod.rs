@@ -14,6 +14,7 @@ use rlvr_model::Model;
 use rlvr_model::tokenizer::Tokenizer;
 use rlvr_rollouts::{SAMPLE_BITS, SEED_BITS};
 use rlvr_train::checkpoint::check_folder;
+use rlvr_train::config::{LEAST_TEMPERATURE, MOST_THREADS, is_temperature};
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -69,6 +70,17 @@ pub fn load_model(folder: &Path) -> anyhow::Result<Model> {
     Model::load(folder).map_err(wrong)
 }
 
+/// Says so where the tokenizer does not know a part of a text.
+///
+/// # Errors
+/// When the text cannot be written as ids.
+pub fn tell_unknown(tokenizer: &Tokenizer, text: &str) -> anyhow::Result<()> {
+    if let Some(part) = tokenizer.unknown(text)? {
+        eprintln!("the tokenizer does not know {part:?}; the model reads <unk> in its place");
+    }
+    Ok(())
+}
+
 /// An error and its causes, but for those whose words the one above them already has.
 fn told_once(error: &anyhow::Error) -> String {
     error.chain().map(|cause| cause.to_string()).fold(String::new(), |told, cause| {
@@ -97,8 +109,13 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// Parses a sampling temperature.
 pub fn temperature(text: &str) -> Result<f32, String> {
-    let fits = |t: &f32| t.is_finite() && *t >= 0.0;
-    text.parse().ok().filter(fits).ok_or_else(|| "a number of 0 or more is right".to_owned())
+    let right = || format!("0, for the likeliest token, or {LEAST_TEMPERATURE} or more is right");
+    text.parse().ok().filter(|t| is_temperature(*t)).ok_or_else(right)
+}
+
+/// Parses a number of threads.
+pub fn threads() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(..=MOST_THREADS as u64)
 }
 
 /// Parses a share.

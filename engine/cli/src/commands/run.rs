@@ -34,8 +34,11 @@ pub struct Args {
 pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<ExitCode> {
     let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
     let out = args.out.clone().unwrap_or_else(|| config.out.clone());
+    if out.exists() && !out.is_dir() {
+        return Err(wrong(format!("{}: is no folder; --out names the folder of a run", out.display())));
+    }
     let options = RunOptions { out: out.clone(), resume: args.resume, stage: args.stage.clone() };
-    let interrupt = interrupt()?;
+    let interrupt = interrupt("stopping after this step (once more: at once)")?;
     let observer = progress::observer(quiet);
     let end = run(&config, registry, &options, &*observer, &interrupt).map_err(|error| match error {
         RunError::Exists(_)
@@ -45,6 +48,7 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
         | RunError::NotRun { .. }
         | RunError::OtherTasks { .. }
         | RunError::OtherVerifier { .. }
+        | RunError::OtherModel { .. }
         | RunError::OtherConfig { .. } => wrong(error),
         RunError::Prepare(PrepareError::Threads(_)) => error.into(),
         RunError::Prepare(_) | RunError::Data(_) | RunError::Model(_) | RunError::Stages(_) => wrong(error),
@@ -61,33 +65,67 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
             Ok(ExitCode::SUCCESS)
         }
         RunEnd::Interrupted => {
-            let mut again = format!("rlvr run {} --out {} --resume", quoted(&args.config), quoted(&out));
-            if let Some(stage) = &args.stage {
-                again.push_str(&format!(" --stage {stage}"));
-            }
-            let sets: String = args.sets.iter().map(|set| format!(" --set '{set}'")).collect();
-            eprintln!("stopped and saved; to go on: {again}{sets}");
+            eprintln!("stopped and saved; to go on: {}", resume_command(&args, &out));
             Ok(ExitCode::from(130))
         }
     }
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=,:@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+/// The command that goes on with a run, as a shell takes it.
+fn resume_command(args: &Args, out: &Path) -> String {
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let mut command = format!("rlvr run {} --out {} --resume", path(&args.config), path(out));
+    let stage = args.stage.iter().map(|stage| ("--stage", stage));
+    for (flag, value) in stage.chain(args.sets.iter().map(|set| ("--set", set))) {
+        command.push_str(&format!(" {flag} {}", quoted(value)));
+    }
+    command
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
-pub fn interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+/// A word as a POSIX shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=,:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A flag that Ctrl-C sets, saying `told`; a second Ctrl-C ends the process at once.
+pub fn interrupt(told: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let seen = flag.clone();
     ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step (once more: at once)");
+        eprintln!("{told}");
     })?;
     Ok(flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_reads_the_resume_command_as_the_arguments_that_were_given() {
+        let sets = ["name=it's", "tasks.t.path='a b'", "stage.rl.tasks=[\"x\", \"$y\"]", "seed=3"];
+        let args = Args {
+            config: "my run/a'b.toml".into(),
+            out: None,
+            resume: false,
+            stage: Some("mid+rl".into()),
+            sets: sets.map(str::to_owned).to_vec(),
+        };
+        let command = resume_command(&args, Path::new("out; ls"));
+        let arguments = command.strip_prefix("rlvr ").unwrap();
+        let output =
+            Command::new("sh").arg("-c").arg(format!("printf '%s\\n' {arguments}")).output().unwrap();
+        let given = ["run", "my run/a'b.toml", "--out", "out; ls", "--resume", "--stage", "mid+rl"];
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let wanted: Vec<&str> = given.into_iter().chain(sets).collect();
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), wanted);
+    }
 }

@@ -31,7 +31,7 @@ pub fn story(run: &Run) -> String {
     let sets = run.tasksets();
     let Some(set) = sets.iter().copied().rev().max_by_key(problems) else { return String::new() };
     let mut html = format!(
-        "<div class=\"story\"><p>On the {} held-out problems of <b>{}</b>, at the first try:</p><ul>",
+        "<div class=\"story\"><p>On the {} problems of <b>{}</b>, at the first try:</p><ul>",
         grouped(problems(&set) as i64),
         escape(set)
     );

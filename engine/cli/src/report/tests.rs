@@ -189,7 +189,7 @@ fn the_page_tells_the_story_and_holds_every_section() {
     let page = page();
     for part in [
         "solves <b>51.0 %</b>, 24.0 points more than mid.",
-        "On the 512 held-out problems of <b>math</b>",
+        "On the 512 problems of <b>math</b>",
         "Loss of mid",
         "Pass rate",
         "Zero throughout: kl to the reference, clipped, verifier faults.",

@@ -1,10 +1,12 @@
 //! `eval`, `plan`, `bench` and `report`: what they print, against what is known without them.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::tiny::{checkpoint, finished, folder, said};
+use crate::tiny::{checkpoint, finished, folder, rlvr, said};
 
 /// The program's JSON.
 fn json_of(folder: &Path, args: &[&str]) -> Value {
@@ -76,6 +78,25 @@ fn an_evaluation_is_that_of_the_greedy_completions_and_repeats() {
         let facts = json_of(folder.path(), &[&of_config[..], flags].concat());
         assert_eq!(facts["facts"]["samples"], json!(samples));
     }
+}
+
+#[test]
+fn an_evaluation_that_is_interrupted_ends_with_code_130() {
+    let folder = folder();
+    let run = finished(folder.path(), "out", &["--stage", "base"]);
+    let model = checkpoint(&run, "base", 6);
+    let args =
+        ["eval", "tiny.toml", "--model", model.to_str().unwrap(), "--task-set", "math", "--samples", "16384"];
+    let mut child = rlvr(folder.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("1000 of 131072 samples") {
+        assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{told}");
+    assert!(told.contains("stopping (once more: at once)") && !told.contains("error"), "{told}");
 }
 
 #[test]

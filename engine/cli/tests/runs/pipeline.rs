@@ -29,6 +29,30 @@ fn a_run_leaves_its_whole_folder() {
 }
 
 #[test]
+fn a_chain_of_rl_stages_goes_on_through_its_prompts_and_arms_from_one_start_see_the_same() {
+    let folder = folder();
+    let head = crate::tiny::CONFIG.split("[[stage]]").next().unwrap();
+    let stage = |name: &str, from: &str, steps: u64| {
+        format!(
+            "[[stage]]\nname = \"{name}\"\nkind = \"rl\"\nsteps = {steps}\ndrop_zero_variance = false\neval = false\n{from}\n"
+        )
+    };
+    let stages = [("whole", "", 4), ("first", "", 2), ("second", "from = \"first\"", 2)];
+    let stages = stages.map(|(name, from, steps)| stage(name, from, steps));
+    std::fs::write(folder.path().join("tiny.toml"), head.to_owned() + &stages.concat()).unwrap();
+    let run = finished(folder.path(), "out", &[]);
+    let asked = |stage: &str, step: u64| -> Vec<String> {
+        let rows = ledger::read(&run.join(format!("ledger/{stage}-{step:06}.parquet"))).unwrap();
+        rows.into_iter().map(|row| row.problem_id).collect()
+    };
+    for step in 1..=4 {
+        let of_chain = if step <= 2 { asked("first", step) } else { asked("second", step - 2) };
+        assert_eq!(asked("whole", step), of_chain, "step {step}");
+    }
+    assert_ne!(asked("first", 1), asked("second", 1));
+}
+
+#[test]
 fn the_config_that_a_run_writes_makes_the_same_run() {
     let folder = folder();
     let run = finished(folder.path(), "out", &[]);

@@ -34,7 +34,27 @@ fn names_that_the_config_does_not_know_are_answered_with_the_nearest() {
         ("tasks.math.generator=math-task", ["math-task", "did you mean `math-tasks`?"]),
         ("stage.mid.from=bas", ["bas", "did you mean `base`?"]),
         ("stage.base+rl.tasks=[\"math-trian\"]", ["math-trian", "did you mean `math-train`?"]),
-        ("stage.base.schedule.kind=cosin", ["cosin", "cosine"]),
+        (
+            "stage.base.schedule.kind=cosin",
+            ["`stage.base.schedule.kind` is \"cosin\"", "did you mean `cosine`?"],
+        ),
+        (
+            "model.new.tie_word_embedings=true",
+            ["`model.new.tie_word_embedings`", "did you mean `tie_word_embeddings`?"],
+        ),
+        ("model.new.rope_teta=1e4", ["`model.new.rope_teta`", "did you mean `rope_theta`?"]),
+        (
+            "model.new.rope_scaling={rope_type=\"llama3\", facto=2}",
+            ["`model.new.rope_scaling.facto`", "did you mean `factor`?"],
+        ),
+        ("verifiers.digit.patern=\"x\"", ["`verifiers.digit.patern`", "did you mean `pattern`?"]),
+        ("verifiers.digit.mode=\"serch\"", ["`verifiers.digit.mode`", "did you mean `search`?"]),
+        ("verifiers.digit.pattern=5", ["`verifiers.digit.pattern` is integer `5`", "a string is right"]),
+        (
+            "reward.parts=[{ name = \"a\" }, { name = \"b\", verifer = \"digit\" }]",
+            ["`reward.parts[1].verifer`", "did you mean `verifier`?"],
+        ),
+        ("stage.mid+rl.max_refills=5000000000", ["`stage.mid+rl.max_refills`", "0 to 4294967295"]),
     ] {
         refused(folder.path(), &[set], &parts);
     }
@@ -87,6 +107,148 @@ fn rows_are_told_with_file_line_and_field_all_at_once() {
 }
 
 #[test]
+fn a_misspelt_size_of_a_new_model_is_told_where_it_stands() {
+    let folder = folder();
+    let path = folder.path().join("tiny.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = 1 + text.lines().position(|line| line.starts_with("new = ")).unwrap();
+    std::fs::write(&path, text.replace("{ hidden_size", "{ hiden_size")).unwrap();
+    let parts = [
+        &*format!("tiny.toml:{line}:9: "),
+        "`model.new.hiden_size` is no key here",
+        "did you mean `hidden_size`?",
+    ];
+    refused(folder.path(), &[], &parts);
+}
+
+#[test]
+fn a_setting_of_a_verifier_is_told_on_its_own_line() {
+    let folder = folder();
+    let path = folder.path().join("tiny.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = 1 + text.lines().position(|line| line.starts_with("mode = ")).unwrap();
+    std::fs::write(&path, text.replace("mode = ", "mod = ")).unwrap();
+    refused(folder.path(), &[], &[&format!("tiny.toml:{line}:"), "did you mean `mode`?"]);
+}
+
+#[test]
+fn what_a_stage_cannot_do_is_refused_before_any_stage_runs() {
+    let folder = folder();
+    for (sets, parts) in [
+        // prompts of more than a page with 16 new tokens take two pages and a copy of the last one
+        (&["stage.mid+rl.kv_pages=2"][..], &["`stage.mid+rl.kv_pages`", "is 2, but the prompt", "needs"][..]),
+        (
+            &["stage.mid+rl.samples_per_prompt=1", "stage.mid+rl.drop_zero_variance=false"],
+            &["`stage.mid+rl.samples_per_prompt`", "advantage = \"none\""],
+        ),
+        (&["stage.mid+rl.sampling.temperature=1e-40"], &["`stage.mid+rl.sampling.temperature`", "0.001"]),
+        (&["threads=100000"], &["`threads`", "1024"]),
+        (&["stage.mid+rl.workers=100000"], &["`stage.mid+rl.workers`", "1024"]),
+        (&["out="], &["`out`", "is empty"]),
+    ] {
+        refused(folder.path(), sets, parts);
+    }
+    let path = folder.path().join("tiny.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let more = |i: usize| format!("\n[[stage]]\nname = \"s{i}\"\nkind = \"rl\"\nfrom = \"base\"\n");
+    std::fs::write(&path, text + &(4..62).map(more).collect::<String>()).unwrap();
+    refused(folder.path(), &[], &["`stage.s61.eval`", "the first 61"]);
+}
+
+#[test]
+fn the_pages_that_a_sampler_needs_are_those_that_a_run_gets_by_with() {
+    let folder = folder();
+    let pages = |pages: usize| format!("stage.base+rl.kv_pages={pages}");
+    let passes = |count: usize| {
+        said(
+            folder.path(),
+            &["plan", "tiny.toml", "--set", &pages(count), "--set", "tasks.math-train.count=8"],
+        )
+        .0 == Some(0)
+    };
+    let least = (1..40).find(|count| passes(*count)).unwrap();
+    let sets = [&*pages(least), "tasks.math-train.count=8"].map(str::to_owned);
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    for stage in ["base", "base+rl"] {
+        finished(folder.path(), "out", &[&["--stage", stage], &sets[..]].concat());
+    }
+}
+
+#[test]
+fn a_stage_that_cannot_start_leaves_no_folder_behind() {
+    let folder = folder();
+    let before = files(folder.path());
+    let (code, _, stderr) = said(folder.path(), &["run", "tiny.toml", "--out", "out", "--stage", "mid"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("starts from `base`, which has not been run"), "{stderr}");
+    assert_eq!((files(folder.path()), folder.path().join("out").exists()), (before, false));
+
+    let run = finished(folder.path(), "first", &["--stage", "base"]);
+    let model = checkpoint(&run, "base", 6);
+    std::fs::remove_file(model.join("state.json")).unwrap();
+    let weights = model.join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let set = format!("model={{path={:?}}}", model.to_str().unwrap());
+    let args = ["run", "tiny.toml", "--out", "out", "--set", &set];
+    let (code, _, stderr) = said(folder.path(), &args);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("model.safetensors") && !folder.path().join("out").exists(), "{stderr}");
+    std::fs::write(&weights, &bytes).unwrap();
+    finished(folder.path(), "out", &["--set", &set, "--stage", "base"]);
+}
+
+#[test]
+fn a_run_does_not_go_on_from_another_model_than_it_began_with() {
+    let folder = folder();
+    let run = finished(folder.path(), "first", &["--stage", "base"]);
+    let model = folder.path().join("model");
+    std::fs::rename(checkpoint(&run, "base", 6), &model).unwrap();
+    std::fs::remove_file(model.join("state.json")).unwrap();
+    let set = ["--set", "model={path=\"model\"}"];
+    finished(folder.path(), "out", &[&set[..], &["--stage", "base"]].concat());
+    let weights = model.join("model.safetensors");
+    let good = std::fs::read(&weights).unwrap();
+    let mut bytes = good.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let resume = [&["run", "tiny.toml", "--out", "out", "--resume", "--stage", "base+rl"], &set[..]].concat();
+    let (code, _, stderr) = said(folder.path(), &resume);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("data.json") && stderr.contains("`model.safetensors` of [model]"), "{stderr}");
+    std::fs::write(&weights, good).unwrap();
+    std::fs::write(model.join("README.md"), "about it").unwrap();
+    assert_eq!(said(folder.path(), &resume).0, Some(0));
+}
+
+#[test]
+fn flags_that_would_have_no_effect_are_refused() {
+    let folder = folder();
+    for args in [
+        &["eval", "tiny.toml", "--model", "m", "--verifier", "nosuch"][..],
+        &["eval", "tiny.toml", "--model", "m", "--map", "prompt=q"],
+        &["eval", "--model", "m", "--tasks", "t.jsonl", "--set", "seed=1"],
+        &["eval", "--model", "m", "--tasks", "t.jsonl", "--task-set", "math"],
+        &["verify", "t.jsonl", "--explain", "--workers", "2"],
+        &["verify", "--rescore", "out", "--verifier", "exact", "--id", "a"],
+        &["test", "suite.toml", "--verifier", "exact"],
+        &["test", "suite.toml", "--limit", "3"],
+        &["plan", "tiny.toml", "--threads", "100000"],
+    ] {
+        let (code, stdout, stderr) = said(folder.path(), args);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("cannot be used with") || stderr.contains("required") || stderr.contains("1024"),
+            "{args:?}: {stderr}"
+        );
+    }
+    let args = ["eval", "--model", "m", "--tasks", "t.jsonl", "--verifier", "format"];
+    let (code, _, stderr) = said(folder.path(), &args);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("needs settings") && stderr.contains("[verifiers.format]"), "{stderr}");
+}
+
+#[test]
 fn a_prompt_longer_than_the_context_is_refused() {
     let folder = folder();
     let row = json!({"prompt": "1+".repeat(150), "answer": "2"});
@@ -120,6 +282,14 @@ fn a_run_is_neither_started_over_nor_gone_on_with_under_another_config() {
         assert!(stderr.contains(part), "no `{part}` in {stderr}");
     }
     assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn a_file_is_not_taken_for_the_folder_of_a_run() {
+    let folder = folder();
+    let (code, _, stderr) = said(folder.path(), &["run", "tiny.toml", "--out", "tiny.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("tiny.toml: is no folder"), "{stderr}");
 }
 
 #[test]
@@ -165,6 +335,28 @@ fn a_checkpoint_that_was_altered_is_not_gone_on_from() {
         assert!(stderr.contains(part), "no `{part}` in {stderr}");
     }
     std::fs::write(&weights, good).unwrap();
+    finished(folder.path(), "out", &["--resume"]);
+}
+
+#[test]
+fn every_checkpoint_that_a_run_goes_on_from_is_compared_before_any_stage_goes_on() {
+    let folder = folder();
+    let run = finished(folder.path(), "out", &["--stage", "base"]);
+    finished(folder.path(), "out", &["--stage", "base+rl"]);
+    let metrics = || std::fs::read(run.join("metrics.jsonl")).unwrap();
+    let resume = ["run", "tiny.toml", "--out", "out", "--resume"];
+    for (stage, step) in [("base", 6), ("base+rl", 5)] {
+        let weights = checkpoint(&run, stage, step).join("model.safetensors");
+        let (good, before) = (std::fs::read(&weights).unwrap(), metrics());
+        let mut bytes = good.clone();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&weights, bytes).unwrap();
+        let (code, _, stderr) = said(folder.path(), &resume);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("{stage}/step-00000{step}/model.safetensors")), "{stderr}");
+        assert_eq!(metrics(), before, "nothing is done before");
+        std::fs::write(&weights, good).unwrap();
+    }
     finished(folder.path(), "out", &["--resume"]);
 }
 

@@ -1,6 +1,6 @@
 //! What types cannot say of a config: numbers within their ranges, and names that lead somewhere.
 
-use rlvr_objective::InvalidSetting;
+use rlvr_objective::{AdvantageNorm, InvalidSetting};
 use rlvr_rollouts::{SAMPLE_BITS, SEED_BITS};
 use rlvr_verdict::compose::RewardConfig;
 use toml::Spanned;
@@ -8,8 +8,10 @@ use toml::de::DeValue;
 
 use super::document::Document;
 use super::error::{Problem, remedy};
-use super::stage::{self, Eval, MidTrain, Rl, Sampling, Stage, Work};
-use super::{ModelSource, RunConfig, TokenizerSource, fields};
+use super::stage::{
+    self, Eval, LEAST_TEMPERATURE, MOST_EVALUATED, MidTrain, Rl, Sampling, Stage, Work, is_temperature,
+};
+use super::{MOST_THREADS, ModelSource, RunConfig, TokenizerSource, fields};
 
 /// Problems with the keys of the `[defaults.KIND]` tables; their values are checked where stages take them over.
 pub(super) fn defaults(document: &Document) -> Vec<Problem> {
@@ -77,6 +79,16 @@ impl<'a> Check<'a, '_> {
         }
         if let Some(Err(what)) = self.config.reward.as_ref().map(RewardConfig::check) {
             self.wrong(&["reward"], what);
+        }
+        if self.config.threads > MOST_THREADS {
+            let what = format!(
+                "is {}; 0, for as many as there are cores, to {MOST_THREADS} is right",
+                self.config.threads
+            );
+            self.wrong(&["threads"], what);
+        }
+        if self.config.out.as_os_str().is_empty() {
+            self.wrong(&["out"], "is empty; a folder is right");
         }
         if self.config.seed >> SEED_BITS != 0 {
             let most = (1u64 << SEED_BITS) - 1;
@@ -262,8 +274,17 @@ impl StageCheck<'_, '_, '_> {
             let what = "is 1, and a group of one has no variance; 2 or more, or drop_zero_variance = false, is right";
             self.wrong("samples_per_prompt", what);
         }
+        if !work.drop_zero_variance && work.samples_per_prompt == 1 && work.advantage != AdvantageNorm::None {
+            let what = "is 1, and the advantage of a group of one is 0: nothing would be learned; 2 or more, or advantage = \"none\", is right";
+            self.wrong("samples_per_prompt", what);
+        }
         self.setting(work.policy_loss().check());
         self.fault_share("max_fault_share", work.max_fault_share);
+        if work.workers > MOST_THREADS {
+            let what =
+                format!("is {}; 0, for as many as there are cores, to {MOST_THREADS} is right", work.workers);
+            self.wrong("workers", what);
+        }
         if work.mismatch_bound.is_nan() || work.mismatch_bound <= 0.0 {
             self.wrong("mismatch_bound", format!("is {}; a number above 0 is right", work.mismatch_bound));
         }
@@ -309,6 +330,13 @@ impl StageCheck<'_, '_, '_> {
     }
 
     fn eval(&mut self, eval: &Eval) {
+        if self.index.parse().is_ok_and(|index: usize| index >= MOST_EVALUATED) {
+            let what = format!(
+                "is of a stage after the first {MOST_EVALUATED}, the most that random numbers of evaluations are kept for; \
+                 eval = false is right, or fewer stages"
+            );
+            self.wrong("eval", what);
+        }
         if eval.tasks.is_empty() {
             self.wrong("eval.tasks", "is empty; task sets' names are right, or eval = false");
         }
@@ -340,8 +368,11 @@ impl StageCheck<'_, '_, '_> {
     }
 
     fn temperature(&mut self, key: &str, temperature: f32) {
-        if !(temperature.is_finite() && temperature >= 0.0) {
-            self.wrong(key, format!("is {temperature}; 0 or more is right"));
+        if !is_temperature(temperature) {
+            let what = format!(
+                "is {temperature}; 0, for the likeliest token, or {LEAST_TEMPERATURE} or more is right"
+            );
+            self.wrong(key, what);
         }
     }
 

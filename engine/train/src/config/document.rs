@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use rlvr_verdict::settings::{Reworded, reworded};
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -242,35 +243,36 @@ impl<'t> Document<'t> {
         if let Some(value) = self.get(path) {
             key.extend(path_of_span(value, &span).unwrap_or_default());
         }
-        let message = error.message();
-        let mut quoted = message.split('`').skip(1).step_by(2);
-        let first = quoted.next().unwrap_or_default().to_owned();
-        let choices: Vec<&str> = quoted.collect();
-        let what = if message.starts_with("unknown field") {
-            if key.last() != Some(&first) {
-                key.push(first.clone());
+        let Reworded { key: named, problem: what } = reworded(error.message());
+        if let Some(named) = named {
+            key.extend(self.item_with(&key, &named));
+            if key.last() != Some(&named) {
+                key.push(named);
             }
-            format!("is no key here; {}", remedy(&first, "keys", choices))
-        } else if message.starts_with("unknown variant") {
-            format!("is \"{first}\"; {}", remedy(&first, "possible", choices))
-        } else if message.starts_with("missing field") {
-            key.push(first);
-            "is missing".to_owned()
-        } else if let Some((found, expected)) =
-            message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-        {
-            format!("is {found}; {} is right", in_words(expected))
-        } else if let Some((found, expected)) =
-            message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected "))
-        {
-            format!("is {found}; {} is right", in_words(expected))
-        } else {
-            message.to_owned()
-        };
+        } else if error.message().starts_with("unknown variant") {
+            let wrong = error.message().split('`').nth(1).unwrap_or_default();
+            key.extend(self.key_with(&key, wrong));
+        }
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
         // Places are those of the error where it has one: a missing key has the place of its table.
         let at = if error.span().is_some() { self.place(span) } else { self.problem(&key, "").at };
         Problem { at, key: self.spell(&key), what }
+    }
+
+    /// The index of the first item of an array that has a key.
+    fn item_with(&self, path: &[String], key: &str) -> Option<String> {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let items = self.get(&path)?.get_ref().as_array()?;
+        let index = items.iter().position(|item| item.get_ref().get(key).is_some())?;
+        Some(index.to_string())
+    }
+
+    /// The first key of a table that has a text as its value.
+    fn key_with(&self, path: &[String], text: &str) -> Option<String> {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let table = self.get(&path)?.get_ref().as_table()?;
+        let (key, _) = table.iter().find(|(_, value)| value.get_ref().as_str() == Some(text))?;
+        Some(key.get_ref().to_string())
     }
 
     /// A path as users write it: a stage by its name, an index in brackets.
@@ -303,17 +305,6 @@ impl<'t> Document<'t> {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
         format!("{}:{line}:{column}", text.name)
-    }
-}
-
-/// What a type that serde names is called in a config.
-fn in_words(expected: &str) -> &str {
-    match expected {
-        "f32" | "f64" => "a number",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
-        "a boolean" => "true or false",
-        "path string" => "a path in quotes",
-        other => other.strip_prefix("struct ").map_or(other, |_| "a table"),
     }
 }
 

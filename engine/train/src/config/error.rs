@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+pub(super) use rlvr_verdict::settings::remedy;
 use thiserror::Error;
 
 /// One thing that is wrong in a config.
@@ -39,14 +40,4 @@ pub enum ConfigError {
     /// Everything that was found wrong, in the order of the checks.
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
-}
-
-/// What to write instead of `name`: the nearest candidate, or all of them.
-pub(super) fn remedy<'a>(name: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    let all: Vec<&str> = candidates.into_iter().collect();
-    match rlvr_verdict::nearest(name, all.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if all.is_empty() => format!("there are no {what} here"),
-        None => format!("{what}: {}", all.join(", ")),
-    }
 }

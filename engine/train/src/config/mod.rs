@@ -28,8 +28,14 @@ use crate::data::config::{SourceConfig, TaskSetConfig};
 use document::Document;
 pub use error::{ConfigError, Problem};
 pub use model::{ModelSource, TokenizerSource};
-pub use stage::{Eval, Kl, MidTrain, Rl, Sampling, Stage, Training, Work};
+pub use stage::{
+    Eval, Kl, LEAST_TEMPERATURE, MOST_EVALUATED, MidTrain, Rl, Sampling, Stage, Training, Work,
+    is_temperature,
+};
 pub use task_mix::TaskShare;
+
+/// Most threads that can be asked for.
+pub const MOST_THREADS: usize = 1024;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize)]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use rlvr_model::config::{ConfigError, ModelConfig};
+use rlvr_verdict::nearest;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::document::Document;
 use super::error::Problem;
@@ -137,11 +138,62 @@ impl ModelSource {
         };
         match (source.config(SMALLEST_BPE), &source) {
             (Ok(_), _) => Ok(source),
-            (Err(ConfigError::Field { field, problem, .. }), ModelSource::New { .. }) => {
-                Err(wrong(&["model", "new", &field], &problem))
+            (Err(ConfigError::Field { field, problem, .. }), ModelSource::New { fields, .. }) => {
+                let slip = misspelt(fields, &field);
+                let key = slip.as_ref().map_or(&field, |(key, _)| key);
+                let path: Vec<&str> = ["model", "new"].into_iter().chain(key.split('.')).collect();
+                Err(vec![match &slip {
+                    Some((_, remedy)) => document.key_problem(&path, remedy),
+                    None => document.problem(&path, problem),
+                }])
             }
             (Err(error), _) => Err(wrong(&["model", "path"], &format!("leads to no model: {error}"))),
         }
+    }
+}
+
+/// The misspelt name behind a field that is unknown or missing, with the remedy: that of the unknown field, or the one that
+/// was given in place of the missing field.
+fn misspelt(fields: &Map<String, Value>, field: &str) -> Option<(String, String)> {
+    let (table, name) = field.rsplit_once('.').unwrap_or(("", field));
+    let given = match table {
+        "" => fields,
+        table => fields.get(table)?.as_object()?,
+    };
+    let known = known_fields(fields, table);
+    let is_known = |name: &str| known.iter().any(|one| one == name);
+    let near = |name: &str| nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let (key, right) = if given.contains_key(name) {
+        (name, near(name).filter(|_| !is_known(name))?)
+    } else {
+        let likely = given.keys().filter(|key| !is_known(key) && near(key).as_deref() == Some(name));
+        (nearest(name, likely.map(String::as_str))?, name.to_owned())
+    };
+    let dot = if table.is_empty() { "" } else { "." };
+    Some((format!("{table}{dot}{key}"), format!("is no key here; did you mean `{right}`?")))
+}
+
+/// The fields that a new model of the family that `fields` name may have, at the top or within a table of them.
+fn known_fields(fields: &Map<String, Value>, table: &str) -> Vec<String> {
+    let stretched = json!({
+        "rope_type": "llama3", "rope_theta": 1e4, "factor": 1, "low_freq_factor": 1, "high_freq_factor": 2,
+        "original_max_position_embeddings": 2,
+    });
+    let sizes = json!({
+        "vocab_size": 2, "hidden_size": 2, "intermediate_size": 2, "num_hidden_layers": 1, "num_attention_heads": 1,
+        "max_position_embeddings": 2, "rope_scaling": stretched,
+    });
+    let Value::Object(mut smallest) = sizes else { return Vec::new() };
+    let of_family = ["architectures", "model_type"].map(|key| (key, fields.get(key).cloned()));
+    smallest.extend(of_family.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let written = ModelConfig::from_json(&smallest).map(|config| config.to_json()).unwrap_or(smallest);
+    let not_here = ["vocab_size", "dtype", "torch_dtype"];
+    match table {
+        "" => written.keys().filter(|key| !not_here.contains(&key.as_str())).cloned().collect(),
+        table => match written.get(table).or(written.get("rope_parameters")) {
+            Some(Value::Object(inner)) => inner.keys().cloned().collect(),
+            _ => Vec::new(),
+        },
     }
 }
 

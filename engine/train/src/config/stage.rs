@@ -14,6 +14,17 @@ use crate::adamw::AdamWConfig;
 use crate::data::config::MixtureEntry;
 use crate::schedule::ScheduleConfig;
 
+/// The smallest temperature but 0: below it, logits divided by it leave the range of f32.
+pub const LEAST_TEMPERATURE: f32 = 1e-3;
+
+/// Whether completions can be drawn at a temperature.
+pub fn is_temperature(temperature: f32) -> bool {
+    temperature == 0.0 || (temperature.is_finite() && temperature >= LEAST_TEMPERATURE)
+}
+
+/// Stages of a config, from the first on, that can be evaluated: each has random numbers of its own.
+pub const MOST_EVALUATED: usize = 61;
+
 /// A stage of the run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {

@@ -146,7 +146,7 @@ fn a_wrong_set_argument_is_named() {
     assert!(problem.starts_with("--set stage.midd.steps=9"), "{problem}");
     assert!(problem.contains("did you mean `mid`?"), "{problem}");
     let [problem] = &problems(&contents, &["seed=many"])[..] else { panic!() };
-    assert_eq!(problem, "--set seed=many seed is string \"many\"; a whole number, 0 or more is right");
+    assert_eq!(problem, "--set seed=many seed is string \"many\"; a whole number, 0 or more, is right");
     let [problem] = &problems(&contents, &["stage.mid+rl.lr=1"])[..] else { panic!() };
     assert!(problem.starts_with("--set stage.mid+rl.lr=1 stage.mid+rl.lr is no key here"), "{problem}");
     assert!(problems(&contents, &["seed"])[0].contains("no `=`"));
@@ -179,7 +179,7 @@ fn an_unknown_key_is_placed_and_corrected_wherever_it_stands() {
 fn values_of_a_wrong_type_are_told_in_words() {
     let contents = [BASE, STAGES].concat().replace("steps = 6", "steps = \"six\"");
     let expected = format!(
-        "{} stage.mid+rl.steps is string \"six\"; a whole number, 0 or more is right",
+        "{} stage.mid+rl.steps is string \"six\"; a whole number, 0 or more, is right",
         place(&contents, "\"six\"")
     );
     assert_eq!(problems(&contents, &[]), [expected]);
@@ -349,7 +349,8 @@ fn a_verifier_that_is_unknown_or_refuses_its_settings_is_placed() {
     let contents = [BASE, tables, STAGES].concat();
     let message = load(&contents, &sets).unwrap().make_verifiers(&registry()).err().unwrap().to_string();
     let lines: Vec<&str> = message.lines().collect();
-    assert!(lines[0].contains("`verifiers.at_most` unknown field `mots`"), "{message}");
+    assert!(lines[0].contains("`verifiers.at_most.mots` is no key here; did you mean `most`?"), "{message}");
+    assert!(lines[0].contains(&format!("run.toml:{}:", place(&contents, "3\n\n[defaults"))), "{message}");
     assert!(lines[1].contains("`verifiers.short.kind` is \"at_msot\"; did you mean `at_most`?"), "{message}");
     assert!(lines[1].contains(&format!("run.toml:{}:", place(&contents, "\"at_msot\""))), "{message}");
     assert!(lines[2].contains("`tasks.held-out.verifier` is \"pattern\", which needs settings"), "{message}");

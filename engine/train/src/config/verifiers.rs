@@ -32,7 +32,9 @@ impl RunConfig {
                     problems.push(self.placed(&format!("verifiers.{name}.kind"), what));
                 }
                 Err(RegistryError::Config { problem, .. }) => {
-                    problems.push(self.placed(&format!("verifiers.{name}"), problem));
+                    let dot = if problem.key.is_empty() { "" } else { "." };
+                    let key = format!("verifiers.{name}{dot}{}", problem.key);
+                    problems.push(self.placed(&key, problem.problem));
                 }
             }
         }

@@ -29,6 +29,8 @@ pub struct TaskChecks<'a> {
     pub tokenizer: &'a Tokenizer,
     /// Every verifier that a row may name.
     pub verifiers: &'a BTreeMap<String, Arc<dyn Verifier>>,
+    /// Kinds of verifier that a row may not name alone, for they need settings.
+    pub with_settings: &'a [&'a str],
     /// Verifiers that score every row besides its own, by name.
     pub reward: &'a [&'a str],
     /// Tokens that the model can see.
@@ -169,6 +171,12 @@ impl<'a> Reading<'a> {
     fn check(&self, place: &Place, name: &str, problem: &Problem) -> Result<(), RowError> {
         let verifiers = self.checks.verifiers;
         let verifier = verifiers.get(name).ok_or_else(|| {
+            if self.checks.with_settings.contains(&name) {
+                let what = format!(
+                    "the verifier `{name}` needs settings; a table [verifiers.{name}] in a run's config is right"
+                );
+                return RowError::field(place, "verifier", what);
+            }
             let known = suggestion(name, verifiers.keys().map(String::as_str));
             RowError::field(place, "verifier", format!("there is no verifier `{name}`; {known}"))
         })?;

@@ -1,3 +1,5 @@
+//! Generators: right answers, judged by the verifiers and by arithmetic read from the text; sides that share no problem; sizes.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;

@@ -8,9 +8,10 @@ use crate::metrics::{Kind, Record};
 use crate::scoring::{Draw, PromptedProblem, Scored, Scorer, ScoringError, faults_by_verifier};
 use crate::update::{Optimizer, UpdateError};
 use rlvr_model::Model;
-use rlvr_objective::{GroupStats, KlPlace, advantages, kl_in_reward};
+use rlvr_objective::{AdvantageNorm, GroupStats, KlConfig, KlPlace, advantages, kl_in_reward};
 use rlvr_rollouts::{Finish, RngKey, SamplingParams};
 use rlvr_verdict::Outcome;
+use rlvr_verdict::compose::KL_PENALTY;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -89,6 +90,7 @@ struct DrawnGroup {
     prompt: PromptedProblem,
     key: u64,
     samples: Vec<Scored>,
+    /// As the verifiers gave them, without a KL penalty: what decides on whether the group is used.
     rewards: Vec<Option<f32>>,
     advantages: Vec<Option<f32>>,
     used: bool,
@@ -210,16 +212,13 @@ impl StepPlan<'_> {
         if let Some(reference) = learner.reference {
             score_reference(reference, &mut batch, settings)?;
         }
+        let in_reward = settings.loss.kl.filter(|kl| kl.place == KlPlace::Reward);
         for (group, packed) in used.iter_mut().zip(&mut batch) {
-            let mut rewards = group.rewards.clone();
-            if let Some(kl) = settings.loss.kl.filter(|kl| kl.place == KlPlace::Reward) {
-                let kept = rewards.iter_mut().filter(|r| r.is_some());
-                for (reward, sample) in kept.zip(&packed.samples) {
-                    if let (Some(value), Some(reference)) = (*reward, &sample.reference) {
-                        *reward = Some(kl_in_reward(value, &sample.old_logprobs, reference, &kl));
-                    }
-                }
+            if let Some(kl) = in_reward {
+                group.take_off(&kl, &packed.samples);
             }
+            let rewards: Vec<Option<f32>> =
+                group.samples.iter().map(|s| s.reward.as_ref().map(|r| r.value)).collect();
             group.advantages = advantages(&rewards, self.rl.advantage);
             for (sample, advantage) in packed.samples.iter_mut().zip(group.advantages.iter().flatten()) {
                 sample.advantage = *advantage;
@@ -252,7 +251,10 @@ impl StepPlan<'_> {
 
     fn message(&self, groups: &[DrawnGroup]) -> Option<String> {
         let used = groups.iter().filter(|g| g.used).count();
-        if used == self.rl.prompts_per_step {
+        let learns = |a: &f32| *a != 0.0;
+        let without = self.rl.advantage != AdvantageNorm::None
+            && !groups.iter().flat_map(|g| &g.advantages).flatten().any(learns);
+        if used == self.rl.prompts_per_step && !without {
             return None;
         }
         let scores: Vec<f32> =
@@ -264,6 +266,12 @@ impl StepPlan<'_> {
             _ => "most groups agree in their rewards",
         };
         let (drawn, wanted) = (groups.len(), self.rl.prompts_per_step);
+        if used > 0 && without {
+            return Some(format!(
+                "in none of the {used} groups of the update do rewards differ (mean score {mean:.2}): {why}; all advantages are 0, \
+                 so that nothing was learned from them"
+            ));
+        }
         let then = if used == 0 { "no update was made" } else { "the update was made with those" };
         Some(format!(
             "{used} of {drawn} groups drawn for {wanted} had rewards that differ (mean score {mean:.2}, max_refills = {}): {why}; {then}",
@@ -275,7 +283,7 @@ impl StepPlan<'_> {
         let all: Vec<&Scored> = groups.iter().flat_map(|g| &g.samples).collect();
         let share = |count: usize| count as f64 / all.len().max(1) as f64;
         let rewards: Vec<f64> =
-            all.iter().filter_map(|s| s.reward.as_ref()).map(|r| f64::from(r.value)).collect();
+            groups.iter().flat_map(|g| &g.rewards).filter_map(|r| Some(f64::from((*r)?))).collect();
         let reward = Spread::of(&rewards);
         let lengths: Vec<f64> = all.iter().map(|s| s.rollout.ids.len() as f64).collect();
         let stds: Vec<f64> = groups.iter().map(|g| GroupStats::of(&g.rewards).std).collect();
@@ -393,6 +401,18 @@ fn part_means(samples: &[&Scored]) -> BTreeMap<String, f64> {
 }
 
 impl DrawnGroup {
+    /// Takes a KL penalty off the rewards of the samples that are in the update, which `packed` are; it becomes a part of
+    /// them. [`rewards`](Self::rewards) stay as the verifiers gave them.
+    fn take_off(&mut self, kl: &KlConfig, packed: &[Sample]) {
+        let rewards = self.samples.iter_mut().filter_map(|s| s.reward.as_mut());
+        for (reward, sample) in rewards.zip(packed) {
+            let Some(reference) = &sample.reference else { continue };
+            let before = reward.value;
+            reward.value = kl_in_reward(before, &sample.old_logprobs, reference, kl);
+            reward.parts.push((KL_PENALTY.to_owned(), before - reward.value));
+        }
+    }
+
     /// The samples that have a reward, for the update.
     fn group(&self) -> Group {
         let kept = self.samples.iter().filter(|s| s.reward.is_some());

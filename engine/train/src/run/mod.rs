@@ -8,10 +8,11 @@ mod prepare;
 mod stage;
 pub mod summary;
 
-pub use prepare::{PrepareError, Prepared, eval_scorer, load_tokenizer, verifiers};
+pub use prepare::{PrepareError, Prepared, eval_scorer, load_tokenizer, unknown_prompts, verifiers};
+pub use stage::COMMAND_KEYS;
 
-use crate::checkpoint::{CheckpointError, Checkpoints};
-use crate::config::RunConfig;
+use crate::checkpoint::{CheckpointError, Checkpoints, check_folder};
+use crate::config::{RunConfig, Stage};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::progress::{Event, Observer};
@@ -92,6 +93,17 @@ pub enum RunError {
         path: PathBuf,
         /// The verifier.
         name: String,
+    },
+    /// The folder's run began with another model or tokenizer.
+    #[error(
+        "{}: `{file}` of [model] has changed since the run was started; resume with what was there, or choose another --out",
+        path.display()
+    )]
+    OtherModel {
+        /// The folder's fingerprints.
+        path: PathBuf,
+        /// The first file that differs.
+        file: String,
     },
     /// No stage of the config has the name.
     #[error("--stage {name}: the config has no such stage; it has {known}")]
@@ -217,6 +229,11 @@ pub fn run(
     }
     let dir = &options.out;
     let prepared = Prepared::new(config, registry)?;
+    if !options.resume && !dir.join("config.toml").exists() {
+        // a new folder is only made for a stage that can start
+        check_start(config, &Checkpoints::new(dir), options)?;
+        prepared.check_weights()?;
+    }
     open_folder(config, dir, options)?;
     // held until the run returns; the system lets go of it when a process is killed
     let lock = std::fs::File::open(dir.join("config.toml")).map_err(io(dir))?;
@@ -226,6 +243,8 @@ pub fn run(
     check_data(dir, config, &prepared)?;
     let checkpoints = Checkpoints::new(dir);
     checkpoints.recover()?;
+    check_start(config, &checkpoints, options)?;
+    check_checkpoints(config, &checkpoints, options)?;
     for folder in [dir.clone(), dir.join("ledger"), dir.join("samples")] {
         crate::durable::remove_partials(&folder).map_err(io(&folder))?;
     }
@@ -289,22 +308,57 @@ fn open_folder(config: &RunConfig, dir: &Path, options: &RunOptions) -> Result<(
     }
 }
 
-/// Writes the fingerprints of the task sets and the versions of verifiers that are files to `data.json`, or compares them with
-/// those that the run began with.
+/// With `--stage`, sees that what the stage starts from has been run.
+fn check_start(config: &RunConfig, checkpoints: &Checkpoints, options: &RunOptions) -> Result<(), RunError> {
+    let only = options.stage.as_ref().and_then(|name| config.stage(name));
+    let Some((stage, from)) = only.and_then(|stage| Some((stage, stage.from.as_ref()?))) else {
+        return Ok(());
+    };
+    if checkpoints.latest(from)? == config.stage(from).map(Stage::steps) {
+        return Ok(());
+    }
+    Err(RunError::NotRun { stage: stage.name.clone(), from: from.clone() })
+}
+
+/// Compares the checkpoints that the folder's run goes on from with their hashes: the last one of each stage, or with
+/// `--stage` of that stage and of the one it starts from.
+fn check_checkpoints(
+    config: &RunConfig,
+    checkpoints: &Checkpoints,
+    options: &RunOptions,
+) -> Result<(), RunError> {
+    let only = options.stage.as_ref().and_then(|name| config.stage(name));
+    let counts = |stage: &&Stage| {
+        only.is_none_or(|only| only.name == stage.name || only.from.as_ref() == Some(&stage.name))
+    };
+    for stage in config.stages.iter().filter(counts) {
+        if let Some(step) = checkpoints.latest(&stage.name)? {
+            check_folder(&checkpoints.dir(&stage.name, step))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the fingerprints of the task sets and of the model and the versions of verifiers that are files to `data.json`, or compares
+/// them with those that the run began with.
 fn check_data(dir: &Path, config: &RunConfig, prepared: &Prepared) -> Result<(), RunError> {
     let path = dir.join("data.json");
-    let now = DataFile { tasks: prepared.task_fingerprints(), verifiers: prepared.file_verifiers(config) };
+    let now = DataFile {
+        tasks: prepared.task_fingerprints(),
+        model: prepared.model_fingerprints()?,
+        verifiers: prepared.file_verifiers(config),
+    };
     match std::fs::read(&path) {
         Ok(bytes) => {
             let then: DataFile = serde_json::from_slice(&bytes).map_err(|e| io(&path)(e.into()))?;
-            if let Some((set, _)) =
-                now.tasks.iter().find(|(name, print)| then.tasks.get(*name) != Some(print))
-            {
-                return Err(RunError::OtherTasks { path, set: set.clone() });
+            if let Some(set) = first_changed(&then.tasks, &now.tasks) {
+                return Err(RunError::OtherTasks { path, set });
             }
-            let changed = |(name, version): &(&String, &String)| then.verifiers.get(*name) != Some(*version);
-            match now.verifiers.iter().find(changed) {
-                Some((name, _)) => Err(RunError::OtherVerifier { path, name: name.clone() }),
+            if let Some(name) = first_changed(&then.verifiers, &now.verifiers) {
+                return Err(RunError::OtherVerifier { path, name });
+            }
+            match first_changed(&then.model, &now.model) {
+                Some(file) => Err(RunError::OtherModel { path, file }),
                 None => Ok(()),
             }
         }
@@ -324,6 +378,13 @@ struct DataFile {
     /// Of each verifier that is a file, its version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     verifiers: BTreeMap<String, String>,
+    /// Of each file that the model and its tokenizer come from, its SHA-256; see [`Prepared::model_fingerprints`].
+    model: BTreeMap<String, String>,
+}
+
+/// The first name whose fingerprint is not the same in both, or that only one of them has.
+fn first_changed<T: PartialEq>(then: &BTreeMap<String, T>, now: &BTreeMap<String, T>) -> Option<String> {
+    then.keys().chain(now.keys()).find(|name| then.get(*name) != now.get(*name)).cloned()
 }
 
 /// The first pair of lines in which two configs differ; where the run goes and how many threads it has do not count.

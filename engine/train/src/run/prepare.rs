@@ -8,14 +8,17 @@ use crate::config::{
 };
 use crate::data::keyed;
 use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
+use crate::durable;
 use crate::scoring::{PromptedProblem, Scorer};
+use rayon::prelude::*;
 use rlvr_model::config::ConfigError as ModelConfigError;
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
 use rlvr_model::{Model, ModelConfig, ModelError};
-use rlvr_rollouts::{RolloutError, Sampler, SamplerConfig};
+use rlvr_rollouts::{Limits, RolloutError, Sampler, SamplerConfig};
 use rlvr_verdict::compose::RewardConfig;
 use rlvr_verdict::{FILE_KINDS, FileKind, Registry, Verifier, VerifierPool};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Documents of each source that a tokenizer is trained on at most.
@@ -157,6 +160,40 @@ fn rewarded(config: &RunConfig, tasks: &str) -> bool {
     })
 }
 
+/// What the tokenizer cannot write of a task set's prompts, as a sentence that names the set.
+///
+/// # Errors
+/// When a prompt cannot be written as ids.
+pub fn unknown_prompts(
+    tokenizer: &Tokenizer,
+    set: &str,
+    tasks: &[PromptedProblem],
+) -> Result<Option<String>, DataError> {
+    let mut unknown = Vec::new();
+    for task in tasks {
+        if let Some(part) = tokenizer.unknown(&task.prompt)? {
+            unknown.push((task.problem.id.clone(), part.to_owned()));
+        }
+    }
+    Ok(unknown_told(&format!("prompts of `{set}`"), tasks.len(), &unknown))
+}
+
+/// The sentence on those of `all` texts that the tokenizer does not know, each a place and a part of it; none without any.
+fn unknown_told(what: &str, all: usize, unknown: &[(String, String)]) -> Option<String> {
+    let (place, part) = unknown.first()?;
+    let count = unknown.len();
+    Some(format!(
+        "{what}: {count} of {all} have text that the tokenizer does not know, the first {place} with {part:?}; \
+         the model reads <unk> in its place"
+    ))
+}
+
+/// Whether a file of a model's folder says what the model computes or how its text is written.
+fn of_model(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    path.is_file() && ["json", "safetensors", "jinja"].iter().any(|known| ending == *known)
+}
+
 impl Prepared {
     /// Prepares everything that the config's stages use, with the verifiers of the registry, and sees that each stage could start.
     ///
@@ -180,6 +217,8 @@ impl Prepared {
         }
         tokenizer.check_fits(&model_config)?;
         let verifiers = config.make_verifiers(registry)?;
+        let with_settings: Vec<&str> =
+            registry.names().filter(|name| !verifiers.contains_key(*name)).collect();
         let reward = config.reward.clone().unwrap_or_default();
         let (mut tasks, mut lacking) = (BTreeMap::new(), BTreeMap::new());
         for (name, set) in &config.tasks {
@@ -187,6 +226,7 @@ impl Prepared {
             let checks = TaskChecks {
                 tokenizer: &tokenizer,
                 verifiers: &verifiers,
+                with_settings: &with_settings,
                 reward: &parts.filter_map(|part| part.verifier.as_deref()).collect::<Vec<_>>(),
                 context: model_config.max_position_embeddings,
                 max_tokens: completion_tokens(config, name),
@@ -210,20 +250,40 @@ impl Prepared {
                     let made = self.mixture(config, index, work, &stage.training, None);
                     made.map_err(|error| placed(config, error))?;
                 }
-                Work::Rl(work) => {
-                    let (longest, pages) =
-                        (self.longest_sequence(&stage.work), self.rl_sampler(work).kv_pages);
-                    let needed = rlvr_rollouts::pages_for(longest);
-                    if pages < needed {
-                        let what = format!(
-                            "is {pages}, but the longest prompt with its completion, {longest} tokens, needs {needed}"
-                        );
-                        return Err(config.problem(&format!("stage.{}.kv_pages", stage.name), what).into());
-                    }
-                }
+                Work::Rl(work) => self.check_pages(config, &stage.name, work)?,
             }
         }
         Ok(())
+    }
+
+    /// Sees that the sampler of an RL stage has the pages that each of its groups takes to start.
+    fn check_pages(&self, config: &RunConfig, stage: &str, work: &Rl) -> Result<(), PrepareError> {
+        let sizes = self.rl_sampler(work);
+        let limits = Limits {
+            max_sequences: sizes.max_sequences,
+            prefill_chunk: sizes.prefill_chunk,
+            context: self.model_config.max_position_embeddings,
+            max_tokens: work.sampling.max_tokens,
+        };
+        let samples = work.samples_per_prompt as u32;
+        let prompts = work.tasks.iter().filter_map(|share| self.tasks.get(&share.tasks)).flatten();
+        let most = prompts.max_by_key(|prompt| limits.pages_to_start(prompt.ids.len(), samples));
+        let Some((prompt, needed)) =
+            most.map(|prompt| (prompt, limits.pages_to_start(prompt.ids.len(), samples)))
+        else {
+            return Ok(());
+        };
+        if needed <= sizes.kv_pages {
+            return Ok(());
+        }
+        let what = format!(
+            "is {}, but the prompt `{}` of {} tokens with {} new ones needs {needed}: raise it, or lower sampling.max_tokens",
+            sizes.kv_pages,
+            prompt.problem.id,
+            prompt.ids.len(),
+            limits.longest(prompt.ids.len())
+        );
+        Err(config.problem(&format!("stage.{stage}.kv_pages"), what).into())
     }
 
     /// A number for the contents of each task set: ids, prompts as the model reads them, and what verifiers compare with.
@@ -258,6 +318,51 @@ impl Prepared {
         some.map(|(name, lacking)| format!("tasks.{name}: {lacking}; they are left out"))
     }
 
+    /// The SHA-256 of every file that the model and its tokenizer come from, by its name; of a tokenizer that the run trains,
+    /// a number for its tokens, as `tokenizer`.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn model_fingerprints(&self) -> Result<BTreeMap<String, String>, PrepareError> {
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| CheckpointError::Io { path, source }
+        };
+        let files = match &self.model {
+            ModelSource::New { tokenizer: TokenizerSource::File(path), .. } => vec![path.clone()],
+            ModelSource::New { tokenizer: TokenizerSource::Characters, .. } => Vec::new(),
+            ModelSource::New { tokenizer: TokenizerSource::Bpe { .. }, .. } => {
+                let texts = (0..self.tokenizer.vocab_size() as u32).map(|id| self.tokenizer.token(id));
+                let print = keyed::key(
+                    &texts.map(|text| keyed::of_text(&text.unwrap_or_default())).collect::<Vec<_>>(),
+                );
+                return Ok(BTreeMap::from([("tokenizer".to_owned(), format!("{print:016x}"))]));
+            }
+            ModelSource::Folder(folder) => {
+                let entries = std::fs::read_dir(folder).map_err(failed(folder))?;
+                let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+                let paths: Vec<PathBuf> = paths.collect::<Result<_, _>>().map_err(failed(folder))?;
+                paths.into_iter().filter(|path| of_model(path)).collect()
+            }
+        };
+        let print = |path: &PathBuf| {
+            let (sha256, _) = durable::sha256(path).map_err(failed(path))?;
+            Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), sha256))
+        };
+        files.par_iter().map(print).collect()
+    }
+
+    /// Sees that the weights of the model's folder can be read.
+    ///
+    /// # Errors
+    /// As for [`initial_model`](Self::initial_model).
+    pub fn check_weights(&self) -> Result<(), ModelError> {
+        match &self.model {
+            ModelSource::Folder(_) => self.initial_model().map(drop),
+            ModelSource::New { .. } => Ok(()),
+        }
+    }
+
     /// What the tokenizer cannot write, a sentence for each task set and source that has such text: the model would read
     /// `<unk>` in its place, in silence. Of a source the first thousand documents are looked through.
     ///
@@ -268,23 +373,8 @@ impl Prepared {
         if self.tokenizer.unk_id().is_none() {
             return Ok(found);
         }
-        let mut tell = |what: String, all: usize, unknown: Vec<(String, String)>| {
-            if let Some((place, part)) = unknown.first() {
-                let count = unknown.len();
-                found.push(format!(
-                    "{what}: {count} of {all} have text that the tokenizer does not know, the first {place} with {part:?}; \
-                     the model reads <unk> in its place"
-                ));
-            }
-        };
         for (name, tasks) in &self.tasks {
-            let mut unknown = Vec::new();
-            for task in tasks {
-                if let Some(part) = self.tokenizer.unknown(&task.prompt)? {
-                    unknown.push((task.problem.id.clone(), part.to_owned()));
-                }
-            }
-            tell(format!("prompts of `tasks.{name}`"), tasks.len(), unknown);
+            found.extend(unknown_prompts(&self.tokenizer, &format!("tasks.{name}"), tasks)?);
         }
         for (name, source) in &self.sources {
             let (mut unknown, mut all) = (Vec::new(), 0);
@@ -298,7 +388,7 @@ impl Prepared {
                     }
                 }
             }
-            tell(format!("documents of `sources.{name}`"), all, unknown);
+            found.extend(unknown_told(&format!("documents of `sources.{name}`"), all, &unknown));
         }
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use super::summary::StageSummary;
 use super::{Run, RunEnd, RunError, io};
 use crate::checkpoint::Snapshot;
-use crate::config::{Eval, MidTrain, Rl, Stage, Work};
+use crate::config::{Eval, MOST_EVALUATED, MidTrain, Rl, Stage, Work};
 use crate::data::{Mixture, MixtureState};
 use crate::eval::{EvalPlan, evaluate};
 use crate::ledger::write_rows;
@@ -119,23 +119,34 @@ impl Run<'_> {
         done: Option<u64>,
     ) -> Result<Going<'s>, RunError> {
         let started = Instant::now();
-        let start = || -> Result<Model, RunError> {
-            let Some(from) = &stage.from else { return Ok(self.prepared.initial_model()?) };
+        let start = || -> Result<(Model, StageState), RunError> {
+            let Some(from) = &stage.from else {
+                return Ok((self.prepared.initial_model()?, StageState::default()));
+            };
             let not_run = || RunError::NotRun { stage: stage.name.clone(), from: from.clone() };
             let last = self.checkpoints.latest(from)?.ok_or_else(not_run)?;
             let steps = self.config.stage(from).map_or(last, Stage::steps);
             if last != steps {
                 return Err(not_run());
             }
-            Ok(Model::load(&self.checkpoints.load::<StageState>(from, last)?.dir)?)
+            let saved = self.checkpoints.load::<StageState>(from, last)?;
+            let goes_on = match (self.config.stage(from).map(|from| &from.work), &stage.work) {
+                (Some(Work::Rl(before)), Work::Rl(now)) => before.tasks == now.tasks,
+                _ => false,
+            };
+            let cursor = saved.state.cursor.filter(|_| goes_on);
+            Ok((Model::load(&saved.dir)?, StageState { cursor, ..StageState::default() }))
         };
         let kl = match &stage.work {
             Work::Rl(rl) if rl.kl.coefficient != 0.0 => Some(rl.kl),
             _ => None,
         };
-        let mut reference = kl.map(|_| start()).transpose()?;
+        let mut reference = kl.map(|_| start()).transpose()?.map(|(model, _)| model);
         let (model, state, file) = match done {
-            None => (start()?, StageState::default(), None),
+            None => {
+                let (model, state) = start()?;
+                (model, state, None)
+            }
             Some(step) => {
                 let saved = self.checkpoints.load::<StageState>(&stage.name, step)?;
                 (Model::load(&saved.dir)?, saved.state.clone(), Some(saved.optimizer()))
@@ -337,7 +348,7 @@ impl Run<'_> {
             let problems = self.prepared.tasks(taskset);
             let key = RngKey {
                 seed: self.config.seed,
-                stage: EVAL_KEYS + (going.index * EVAL_SETS + i) as u32,
+                stage: EVAL_KEYS + (going.index * EVAL_SETS + i % EVAL_SETS) as u32,
                 step: going.done,
             };
             let set = EvalPlan::new(taskset, &problems, plan, &going.model, key);
@@ -380,3 +391,6 @@ impl Run<'_> {
 const EVAL_KEYS: u32 = 2048;
 /// Task sets that a stage can evaluate with keys of their own; more share them.
 const EVAL_SETS: usize = 32;
+/// Stage numbers of random keys from here on are those of commands outside of runs: `eval` and `generate`.
+pub const COMMAND_KEYS: u32 = 4000;
+const _: () = assert!(EVAL_KEYS as usize + MOST_EVALUATED * EVAL_SETS <= COMMAND_KEYS as usize);

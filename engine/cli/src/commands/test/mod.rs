@@ -22,22 +22,28 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     tasks: Option<PathBuf>,
     /// With --tasks: the verifier of rows that name none
-    #[arg(long, requires = "tasks")]
+    #[arg(long, requires = "tasks", conflicts_with = "suites")]
     verifier: Option<String>,
     /// With --tasks: the verifiers' configuration, as a JSON object
-    #[arg(long, value_name = "JSON", requires = "tasks")]
+    #[arg(long, value_name = "JSON", requires = "tasks", conflicts_with = "suites")]
     config: Option<String>,
     /// With --tasks: our field = the row's column, such as `answer=gold`
-    #[arg(long, value_delimiter = ',', value_name = "FIELD=COLUMN", requires = "tasks")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "FIELD=COLUMN",
+        requires = "tasks",
+        conflicts_with = "suites"
+    )]
     map: Vec<String>,
     /// With --tasks: how a right completion is written, such as `The answer is {answer}.` [default: the verifier's own way]
-    #[arg(long, value_name = "TEXT", requires = "tasks")]
+    #[arg(long, value_name = "TEXT", requires = "tasks", conflicts_with = "suites")]
     gold: Option<String>,
     /// With --tasks: which part of a completion counts: form, text, answer, statement or program [default: what the verifier says]
-    #[arg(long, value_parser = judges, requires = "tasks")]
+    #[arg(long, value_parser = judges, requires = "tasks", conflicts_with = "suites")]
     judges: Option<Judges>,
     /// With --tasks: at most so many problems, evenly spaced
-    #[arg(long, value_parser = at_least_one, requires = "tasks")]
+    #[arg(long, value_parser = at_least_one, requires = "tasks", conflicts_with = "suites")]
     limit: Option<usize>,
     /// Only cases and checks whose SUITE/NAME contains this, such as `attack/`
     #[arg(long, value_name = "TEXT")]

@@ -37,13 +37,13 @@ pub struct Args {
     #[arg(long, value_name = "JSON")]
     config: Option<String>,
     /// Worker threads; 0 for as many as there are cores
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::threads(), conflicts_with = "explain")]
     workers: usize,
     /// Say how each verdict came about: what was read, every rule that was tried, each part
     #[arg(long)]
     explain: bool,
     /// Only the row with this id (may be given several times); with --explain
-    #[arg(long, requires = "explain")]
+    #[arg(long, requires = "explain", conflicts_with = "rescore")]
     id: Vec<String>,
     /// Judge a finished run's rollouts anew: its folder, its ledger, or files of that
     #[arg(long, value_name = "LEDGER", conflicts_with_all = ["file", "map", "explain"], requires = "verifier", num_args = 1..)]

@@ -3,7 +3,7 @@
 use crate::commands::wrong;
 use rlvr_verdict::tasks::{ColumnMap, Place, TaskRow, read_row};
 use rlvr_verdict::{FileKind, Job, ProblemError, Registry, RegistryError, Verifier};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -32,16 +32,17 @@ impl<'a> Rows<'a> {
         if let Err(error) = std::str::from_utf8(line) {
             return Err(format!("{place}: {error}; UTF-8 text is right"));
         }
-        let row = serde_json::from_slice(line)
+        let row: Map<String, Value> = serde_json::from_slice(line)
             .map_err(|e| format!("{place}: {e}; a JSON object a line is right"))?;
+        let column = self.map.get("completion").map_or("completion", String::as_str);
+        let missing =
+            format!("{place}: field `{column}`: is missing; the text that is to be judged is right");
+        if !row.contains_key(column) {
+            return Err(missing);
+        }
         let TaskRow { mut problem, completion } =
             read_row(row, place, &self.map, self.default.as_deref()).map_err(|e| e.to_string())?;
-        let Some(completion) = completion else {
-            let column = self.map.get("completion").map_or("completion", String::as_str);
-            return Err(format!(
-                "{place}: field `{column}`: is missing; the text that is to be judged is right"
-            ));
-        };
+        let completion = completion.ok_or(missing)?;
         if self.default.as_ref() != Some(&problem.verifier) {
             problem.verifier = FileKind::beside(&problem.verifier, &place.file);
         }

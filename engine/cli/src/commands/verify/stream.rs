@@ -134,7 +134,11 @@ impl Tally {
     /// The summary.
     pub(super) fn table(&self) -> String {
         let scored = self.rows - self.faults();
-        let mut text = format!("{} rows, mean score {:.4}\n", self.rows, self.score / scored.max(1) as f64);
+        let mean = match scored {
+            0 => "no scores".to_owned(),
+            scored => format!("mean score {:.4}", self.score / scored as f64),
+        };
+        let mut text = format!("{} rows, {mean}\n", self.rows);
         for (outcome, count) in &self.outcomes {
             let share = 100.0 * *count as f64 / self.rows as f64;
             text.push_str(&format!("{:>14} {count:>8}  {share:5.1} %\n", outcome.name()));

@@ -1,3 +1,5 @@
+//! Mixtures: shares and budgets by domain, packing, epochs, states that are restored, and configs that cannot be drawn from.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Sources: documents of each kind of file and of generators, and what is said of files that are missing or malformed.
+
 use std::sync::Arc;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Task sets: rows as problems with prompts, and what is said of rows, prompts and keys that are wrong.
+
 use serde_json::json;
 
 use super::*;
@@ -22,7 +24,14 @@ fn load_with(
     context: usize,
 ) -> Result<Vec<PromptedProblem>, DataError> {
     let verifiers = verifiers();
-    let checks = TaskChecks { tokenizer, verifiers: &verifiers, reward: &[], context, max_tokens: 20 };
+    let checks = TaskChecks {
+        tokenizer,
+        verifiers: &verifiers,
+        with_settings: &["format"],
+        reward: &[],
+        context,
+        max_tokens: 20,
+    };
     load_set(config, &checks).map(|set| set.tasks)
 }
 
@@ -78,6 +87,7 @@ fn all_that_is_wrong_in_a_set_is_told_at_once_with_file_line_and_field() {
             with("d", "answer", Value::Null),
             with("e", "prompt", json!("long ".repeat(30))),
             with("f", "prompt", Value::Null),
+            with("h", "verifier", json!("format")),
             with("g", "prompt", json!([{ "role": "user", "content": "hi" }])),
         ],
     );
@@ -87,7 +97,7 @@ fn all_that_is_wrong_in_a_set_is_told_at_once_with_file_line_and_field() {
     let error = load(json!({ "path": path }), 100).unwrap_err();
     let text = error.to_string();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "task set `t`: 8 of its rows cannot be used");
+    assert_eq!(lines[0], "task set `t`: 9 of its rows cannot be used");
     let expected = [
         ("rows.jsonl:2: field `id`", "`a` is the id of"),
         ("rows.jsonl:3: field `verifier`", "there is no verifier `mth`; did you mean `math`?"),
@@ -98,13 +108,14 @@ fn all_that_is_wrong_in_a_set_is_told_at_once_with_file_line_and_field() {
             "is 151 tokens long, but the context of 100 leaves 80 beside max_tokens 20: shorten the prompt",
         ),
         ("rows.jsonl:7: field `prompt`", ""),
-        ("rows.jsonl:8: field `prompt`", "set `chat = true`"),
-        ("rows.jsonl:9: column", "not a JSON object in one line"),
+        ("rows.jsonl:8: field `verifier`", "`format` needs settings; a table [verifiers.format]"),
+        ("rows.jsonl:9: field `prompt`", "set `chat = true`"),
+        ("rows.jsonl:10: column", "not a JSON object in one line"),
     ];
     for (line, (place, problem)) in lines[1..].iter().zip(expected) {
         assert!(line.contains(place) && line.contains(problem), "{line}\n{place} {problem}");
     }
-    assert_eq!(lines.len(), 9);
+    assert_eq!(lines.len(), 10);
 }
 
 #[test]
