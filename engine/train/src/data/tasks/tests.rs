@@ -231,8 +231,14 @@ fn rows_whose_tests_need_what_the_sandbox_lacks_are_counted_and_left_out_where_t
     let path = rows(folder.path(), &all);
     let tokenizer = Tokenizer::characters().unwrap();
     let verifiers = verifiers();
-    let checks =
-        TaskChecks { tokenizer: &tokenizer, verifiers: &verifiers, reward: &[], context: 99, max_tokens: 20 };
+    let checks = TaskChecks {
+        tokenizer: &tokenizer,
+        verifiers: &verifiers,
+        with_settings: &[],
+        reward: &[],
+        context: 99,
+        max_tokens: 20,
+    };
     let error = load_set(json!({ "path": path }), &checks).unwrap_err().to_string();
     for part in [
         "rows.jsonl:2: field `tests`: need the module `numpy`",
