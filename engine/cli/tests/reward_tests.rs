@@ -239,3 +239,43 @@ fn a_changed_reward_over_a_runs_rollouts_shows_what_would_have_changed() {
     let (_, stderr, code) = rlvr(&["verify", "--rescore", "nowhere", "--verifier", "exact"]);
     assert_eq!((code, stderr.contains("nowhere")), (Some(2), true), "{stderr}");
 }
+
+#[test]
+fn a_python_file_is_a_verifier_by_its_path_to_flags_rows_and_suites() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "def reward(completions, gold, **kwargs):\n    print('looking for', gold[0])\n    return [float(gold[0] in c) for c in completions]\n";
+    let file = written(folder.path(), "mine.py", source);
+    let row =
+        json!({"id": "a", "prompt": "?", "gold": "42", "completion": "it is 42", "verifier": "mine.py"});
+    let rows = written(folder.path(), "rows.jsonl", &format!("{row}\n"));
+    let (stdout, stderr, code) = rlvr(&["verify", rows.to_str().unwrap()]);
+    let verdict: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+    assert_eq!(
+        (code, &verdict["outcome"], &verdict["score"]),
+        (Some(0), &json!("pass"), &json!(1.0)),
+        "{stdout}"
+    );
+
+    let mut row = row;
+    row.as_object_mut().unwrap().remove("verifier");
+    let rows = written(folder.path(), "rows.jsonl", &format!("{row}\n"));
+    let args = ["verify", rows.to_str().unwrap(), "--verifier", file.to_str().unwrap(), "--explain"];
+    let (stdout, stderr, code) = rlvr(&args);
+    assert_eq!(code, Some(0), "{stderr}");
+    for part in ["mine.py:reward", "mine.py:1", "TRL's signature", "printed: looking for 42"] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+
+    row["expect"] = json!("pass");
+    written(folder.path(), "cases.jsonl", &format!("{row}\n"));
+    let suite = "verifier = { python = \"mine.py\" }\njudges = \"form\"\ncases = [\"cases.jsonl\"]\n";
+    let suite = written(folder.path(), "s.toml", suite);
+    let (stdout, stderr, code) = rlvr(&["test", suite.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("ok   determinism/twice") && stdout.contains("ok   meta/order"), "{stdout}");
+
+    written(folder.path(), "mine.py", &format!("import torch\n{source}"));
+    let (_, stderr, code) = rlvr(&["test", suite.to_str().unwrap()]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("s.toml") && stderr.contains("mine.py:1: imports `torch`"), "{stderr}");
+}

@@ -7,6 +7,7 @@ Requests are `(op, number, args, kwargs)`. Answers open with R (a result), M (a 
 E (an exception, by the name of its builtin class). Nothing that comes in is trusted to be well formed.
 """
 
+import array
 import builtins
 import collections
 import datetime
@@ -59,7 +60,7 @@ numbers = {}     # id -> number
 handles = {}     # number of the other side -> Handle
 mirrors = {}     # names of exception classes of the other side -> classes of ours
 
-CALLABLE, ITERATOR, CLASS, EXCEPTION = 1, 2, 4, 8
+CALLABLE, ITERATOR, CLASS, EXCEPTION, OWN_TRUTH = 1, 2, 4, 8, 16
 
 
 class Abandoned(BaseException):
@@ -75,7 +76,7 @@ _KEPT = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__",
 
 
 class Handle:
-    """An object of the other side."""
+    # An object of the other side. The docstring that it has is that of the object.
 
     __slots__ = ("_number", "_flags", "_label", "__weakref__")
 
@@ -88,10 +89,15 @@ class Handle:
         send(SETATTR, _get(self, "_number"), (name, value))
 
     def __bool__(self):
-        raise TypeError(f"whether {self!r} is true is not asked of the solution")
+        # true, as any object whose class says nothing else; what a class of the other side says is not asked
+        if _get(self, "_flags") & OWN_TRUTH:
+            raise TypeError(f"whether <{_get(self, '_label')} of the solution> is true is not asked of the solution")
+        return True
+
+    __doc__ = property(lambda self: send(GETATTR, _get(self, "_number"), ("__doc__",)))
 
     def __repr__(self):
-        return f"<{_get(self, '_label')} of the solution>"
+        return operate(self, "repr")
 
     def __instancecheck__(self, other):
         return type(other) in _CLASSES and send(OPERATE, _get(self, "_number"), ("isinstance", other)) is True
@@ -127,12 +133,13 @@ def _arithmetic(name, reflected):
 
 
 OPERATIONS = {
-    "str": str, "iter": iter, "next": next, "reversed": reversed,
+    "str": str, "repr": repr, "iter": iter, "next": next, "reversed": reversed,
     "getitem": operator.getitem, "setitem": operator.setitem, "delitem": operator.delitem,
     "enter": lambda o: type(o).__enter__(o), "exit": lambda o, *a: type(o).__exit__(o, *a),
+    "neg": operator.neg, "pos": operator.pos, "invert": operator.invert, "abs": abs,
     "isinstance": lambda cls, o: isinstance(o, cls), "delattr": delattr,
 }
-for _name in ("iter", "reversed", "getitem", "setitem", "delitem", "enter", "exit", "delattr"):
+for _name in ("iter", "reversed", "getitem", "setitem", "delitem", "enter", "exit", "delattr", "neg", "pos", "invert", "abs"):
     setattr(Handle, f"__{_name}__", _forward(_name))
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift", "matmul"):
     OPERATIONS[_name] = getattr(operator, _name)
@@ -142,6 +149,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", 
 
 class CallableHandle(Handle):
     __slots__ = ()
+    __doc__ = Handle.__doc__
 
     def __call__(self, *args, **kwargs):
         return send(CALL, _get(self, "_number"), args, kwargs)
@@ -149,6 +157,7 @@ class CallableHandle(Handle):
 
 class IteratorHandle(Handle):
     __slots__ = ()
+    __doc__ = Handle.__doc__
 
     def __iter__(self):
         return self
@@ -209,6 +218,7 @@ _EXPORTERS = {
     fractions.Fraction: lambda o: (ord("q"), (o.numerator, o.denominator)),
     range: lambda o: (ord("r"), (o.start, o.stop, o.step)),
     slice: lambda o: (ord("l"), (o.start, o.stop, o.step)),
+    array.array: lambda o: (ord("a"), (o.typecode, o.tobytes())),
     datetime.timedelta: lambda o: (ord("t"), ("timedelta", o.days, o.seconds, o.microseconds)),
     datetime.date: lambda o: (ord("t"), ("date", o.year, o.month, o.day)),
     type({}.keys()): lambda o: (ord("K"), tuple(o)),
@@ -219,6 +229,8 @@ _IMPORTERS = {
     ord("d"): lambda text: decimal.Decimal(text),
     ord("q"): lambda n, d: fractions.Fraction(n, d),
     ord("r"): range,
+    ord("a"): array.array,
+    ord("x"): lambda name, args, own: _exception(name, args, own, ""),
     ord("l"): slice,
     ord("t"): lambda kind, *args: _date(kind, *args) if kind in ("timedelta", "date", "datetime", "time") else None,
     ord("K"): lambda *keys: dict.fromkeys(keys).keys(),
@@ -253,6 +265,8 @@ def export(obj):
         return ord("e"), (cls.__name__, obj.name)
     if cls is types.ModuleType:
         return ord("m"), (str(obj.__name__),)
+    if isinstance(obj, Exception):
+        return ord("x"), _described(obj)[:3]
     for plain, value in _PLAIN:
         if isinstance(obj, plain):
             return ord("="), (value(obj),)
@@ -287,6 +301,8 @@ def describe(obj):
         label = f"{label} {getattr(obj, '__name__', '')}".strip()
     elif hasattr(cls, "__next__"):
         flags |= ITERATOR
+    if hasattr(cls, "__bool__") or hasattr(cls, "__len__"):
+        flags |= OWN_TRUTH
     if isinstance(obj, type):
         flags |= CLASS
         if issubclass(obj, BaseException):
@@ -399,8 +415,8 @@ def _exception(name, args, names, text):
     return error
 
 
-def failure(error):
-    """An answer that says what was raised."""
+def _described(error):
+    """The builtin class of an exception, its arguments as far as they are plain, its own classes and its text."""
     mro = type(error).__mro__
     name = next((c.__name__ for c in mro if EXCEPTIONS.get(c.__name__) is c), "Exception")
     names = [c.__name__ for c in mro if EXCEPTIONS.get(c.__name__) is not c and c is not object]
@@ -410,10 +426,15 @@ def failure(error):
         text = ""
     plain = (type(None), bool, int, float, str, bytes)
     args = tuple(a if type(a) in plain else text for a in error.args[:8])
+    return name, args, tuple(names[:16]), text
+
+
+def failure(error):
+    """An answer that says what was raised."""
     try:
-        return encode((name, args, names[:16], text), None, 69)[0]
+        return encode(_described(error), None, 69)[0]
     except Exception:
-        return encode((name, (), [], ""), None, 69)[0]
+        return encode((type(error).__name__ if type(error) in EXCEPTIONS.values() else "Exception", (), [], ""), None, 69)[0]
 
 
 def answer(message, perform):

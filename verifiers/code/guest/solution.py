@@ -59,16 +59,16 @@ def _whole(text, prefix, wanted):
 
 
 def _choose(candidates, prefix, wanted):
-    """The first candidate that parses and binds a wanted name; else the first that parses."""
+    """The first candidate that parses and binds a wanted name; else the first that parses. With its place among them."""
     first = None
-    for text in candidates:
+    for place, text in enumerate(candidates):
         found = _whole(text, prefix, wanted)
         if not found:
             continue
         if not wanted or len(candidates) == 1 or _defined(text if found[1] or not prefix else prefix + text) & wanted:
-            return found
-        first = first or found
-    return first
+            return found, place
+        first = first or (found, place)
+    return first or (None, None)
 
 
 def _error(error):
@@ -102,7 +102,7 @@ def load(request):
     """Runs the solution, and binds what the tests may ask for."""
     global _module
     prefix, setup, wanted = request["prefix"], request["setup"], set(request["wanted"])
-    found = _choose(request["candidates"], prefix, wanted)
+    found, place = _choose(request["candidates"], prefix, wanted)
     if not found:
         return {"status": "unparseable", "text": _syntax(request["candidates"][:1])}
     code, opening = found
@@ -137,7 +137,7 @@ def load(request):
         except BaseException as error:
             if status == "loaded":
                 status = _error(error)
-    return {"status": status}
+    return {"status": status, "candidate": place, "continued": bool(prefix) and not opening}
 
 
 def _lookup(names, classes):

@@ -25,6 +25,10 @@ def control(message):
         reply = tests.analyze(request)
     elif op == "bind":
         reply = tests.bind(request["shared"])
+    elif op == "watched":
+        reply = tests.watched_case(request["index"])
+    elif op == "flush":
+        reply = sys.stdout.flush()
     else:
         reply = tests.case(request["index"])
     return json.dumps(reply).encode()

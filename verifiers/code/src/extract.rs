@@ -7,21 +7,45 @@ const MOST: usize = 24;
 
 struct Block {
     python: bool,
+    /// What the fence says of its language.
+    info: String,
     code: String,
+}
+
+/// A text that may be the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Where it stands, for a person.
+    pub place: String,
+    pub code: String,
 }
 
 /// The texts that may be the program, best first: fenced blocks marked as Python or not at all, last to first; other fenced blocks,
 /// last to first; what stands before a fence that nothing opened; the whole text.
 pub fn candidates(text: &str) -> Vec<String> {
+    located(text).into_iter().map(|candidate| candidate.code).collect()
+}
+
+/// The candidates with the places where they stand.
+pub(crate) fn located(text: &str) -> Vec<Candidate> {
     let (blocks, stray) = blocks(text);
-    let ordered = blocks.iter().rev().filter(|b| b.python).chain(blocks.iter().rev().filter(|b| !b.python));
-    let mut found: Vec<String> = ordered.map(|b| b.code.clone()).take(MOST).collect();
-    found.extend(stray);
+    let count = blocks.len();
+    let numbered: Vec<(usize, &Block)> = blocks.iter().enumerate().rev().collect();
+    let of = |python: bool| numbered.iter().filter(move |(_, block)| block.python == python);
+    let mut found: Vec<Candidate> = of(true)
+        .chain(of(false))
+        .map(|(i, block)| {
+            let info = if block.info.is_empty() { "no language" } else { &block.info };
+            Candidate { place: format!("block {} of {count} ({info})", i + 1), code: block.code.clone() }
+        })
+        .take(MOST)
+        .collect();
+    found.extend(stray.map(|code| Candidate { place: "the text before a fence".into(), code }));
     if blocks.is_empty() || found.is_empty() || !text.trim_start().starts_with("```") {
-        found.push(text.replace("\r\n", "\n"));
+        found.push(Candidate { place: "the whole text".into(), code: text.replace("\r\n", "\n") });
     }
-    found.retain(|code| !code.trim().is_empty());
-    found.dedup();
+    found.retain(|candidate| !candidate.code.trim().is_empty());
+    found.dedup_by(|a, b| a.code == b.code);
     found
 }
 
@@ -42,7 +66,7 @@ fn blocks(text: &str) -> (Vec<Block>, Option<String>) {
         let body = &lines[at + 1..end.unwrap_or(lines.len())];
         let code: String = body.iter().map(|line| fence.unindented(line).to_owned() + "\n").collect();
         let python = matches!(&*fence.info, "" | "python" | "python3" | "py" | "py3" | "{.python}" | "pycon");
-        blocks.push(Block { python, code });
+        blocks.push(Block { python, info: fence.info.clone(), code });
         at = end.map_or(lines.len(), |end| end + 1);
     }
     (blocks, stray)
@@ -92,6 +116,11 @@ mod tests {
         let found = candidates(text);
         assert_eq!(found[..3], ["b = 2\n", "a = 1\n", "ls\n"]);
         assert_eq!(found[3], text);
+        let places: Vec<String> = located(text).into_iter().map(|candidate| candidate.place).collect();
+        assert_eq!(
+            places,
+            ["block 3 of 3 (no language)", "block 1 of 3 (python)", "block 2 of 3 (bash)", "the whole text"]
+        );
     }
 
     #[test]

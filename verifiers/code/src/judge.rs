@@ -3,10 +3,11 @@
 //! The solution is loaded in one instance, the tests run in another, and only messages cross. What comes from the solution's
 //! instance is read as JSON of a known shape here, and by the bounded decoder of `guest/codec.c` in the instance of the tests.
 
-use crate::extract::candidates;
+use crate::extract::{Candidate, located};
 use crate::output::same_output;
 use crate::sandbox::{Limits, Pair, Role, Stop};
 use crate::task::{Credit, Task, Tests};
+use crate::watch::Watch;
 use rlvr_verdict::{Cost, Outcome, Verdict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -36,11 +37,24 @@ impl From<Stop> for Early {
 
 /// Judges the code in a completion's answer. The same inputs give the same verdict, wall time aside.
 pub(crate) fn judge(pair: &mut Pair, task: &Task, answer: &str, credit: Credit, limits: Limits) -> Verdict {
-    let codes = candidates(answer);
+    judge_watched(pair, task, answer, credit, limits, &mut Watch::off())
+}
+
+/// As [`judge`], with what happens noted for a person.
+pub(crate) fn judge_watched(
+    pair: &mut Pair,
+    task: &Task,
+    answer: &str,
+    credit: Credit,
+    limits: Limits,
+    watch: &mut Watch,
+) -> Verdict {
+    let codes = located(answer);
+    watch.candidates(&codes);
     if codes.is_empty() {
         return Verdict::unparseable("there is no code");
     }
-    if codes.iter().map(String::len).sum::<usize>() > MOST_CODE {
+    if codes.iter().map(|candidate| candidate.code.len()).sum::<usize>() > MOST_CODE {
         return Verdict::unparseable(format!("more than {MOST_CODE} characters of code"));
     }
     let limits = Limits { seconds: task.seconds.unwrap_or(limits.seconds), ..limits };
@@ -48,9 +62,14 @@ pub(crate) fn judge(pair: &mut Pair, task: &Task, answer: &str, credit: Credit, 
         return Verdict::fault(error.to_string());
     }
     let result = match &task.tests {
-        Tests::Stdin { .. } => run_programs(pair, task, &codes),
-        _ => run_tests(pair, task, &codes),
+        Tests::Stdin { .. } => run_programs(pair, task, &codes, watch),
+        _ => run_tests(pair, task, &codes, watch),
     };
+    if watch.is_on() {
+        // a solution that is stopped has nothing more to say
+        let _ = pair.control(Role::Solution, json!({ "op": "flush" }).to_string().into_bytes());
+        watch.printed(&pair.take_stdout());
+    }
     let used = pair.used();
     let mut verdict = match result {
         Ok(score) => verdict(score, task.credit.unwrap_or(credit), task.shared),
@@ -128,6 +147,11 @@ struct Loaded {
     status: Loading,
     #[serde(default)]
     text: String,
+    /// Which candidate was taken.
+    candidate: Option<usize>,
+    /// Whether it continues the prompt.
+    #[serde(default)]
+    continued: bool,
 }
 
 /// How a program ended.
@@ -143,16 +167,19 @@ enum Ended {
 fn load(
     pair: &mut Pair,
     task: &Task,
-    codes: &[String],
+    codes: &[Candidate],
     wanted: &[String],
     main: bool,
+    watch: &mut Watch,
 ) -> Result<Ended, Early> {
-    let request = json!({ "op": "load", "candidates": codes, "prefix": task.prefix, "setup": task.setup,
+    let texts: Vec<&str> = codes.iter().map(|candidate| &*candidate.code).collect();
+    let request = json!({ "op": "load", "candidates": texts, "prefix": task.prefix, "setup": task.setup,
                           "wanted": wanted, "main": main });
     let loaded: Loaded = match ask(pair, Role::Solution, &request) {
         Err(Stop::Exit(code)) if main => return Ok(Ended::Exit(code.into())),
         answer => answer?,
     };
+    watch.taken(loaded.candidate.and_then(|i| codes.get(i)), loaded.continued);
     match loaded.status {
         Loading::Word(word) if word == "loaded" => Ok(Ended::Whole),
         Loading::Word(_) => {
@@ -180,7 +207,7 @@ fn missing_module(module: &str) -> Early {
 }
 
 /// Text of a guest as part of a reason: one line of bounded length.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
     line.trim().to_owned()
 }
@@ -212,17 +239,23 @@ struct Case {
     kind: String,
     #[serde(default)]
     text: String,
+    /// The test, where the check is watched.
+    #[serde(default)]
+    source: String,
+    /// Values that it compared, with their expressions.
+    #[serde(default)]
+    seen: Vec<(String, String)>,
 }
 
-fn run_tests(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score, Early> {
+fn run_tests(pair: &mut Pair, task: &Task, codes: &[Candidate], watch: &mut Watch) -> Result<Score, Early> {
     let role = if task.shared { Role::Solution } else { Role::Tests };
-    let analyzed: Analyzed = ask(pair, role, &analysis(task)).map_err(|stop| {
+    let analyzed: Analyzed = ask(pair, role, &analysis(task, watch.is_on())).map_err(|stop| {
         Early(Outcome::Fault, format!("the tests alone cannot be read: {}", ended(&stop).1))
     })?;
     if analyzed.status != "ready" {
         return Err(Early(Outcome::Fault, format!("the row's {}: {}", analyzed.status, analyzed.text)));
     }
-    match load(pair, task, codes, &analyzed.names, false)? {
+    match load(pair, task, codes, &analyzed.names, false, watch)? {
         Ended::Whole => {}
         Ended::Exit(code) => {
             return Err(Early(
@@ -242,7 +275,15 @@ fn run_tests(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score, Ea
     let mut score =
         Score { passed: vec![false; analyzed.cases], outcome: Outcome::Fail, reason: String::new() };
     for index in 0..analyzed.cases {
-        let (outcome, reason) = match ask::<Case>(pair, role, &json!({ "op": "case", "index": index })) {
+        let op = if watch.is_on() { "watched" } else { "case" };
+        let before = pair.used().fuel;
+        let result = ask::<Case>(pair, role, &json!({ "op": op, "index": index }));
+        let fuel = pair.used().fuel - before;
+        match &result {
+            Ok(Case { passed, source, seen, .. }) => watch.case(index, *passed, source, seen, fuel),
+            Err(stop) => watch.case(index, false, &ended(stop).1, &[], fuel),
+        }
+        let (outcome, reason) = match result {
             Ok(Case { passed: true, .. }) => {
                 score.passed[index] = true;
                 continue;
@@ -275,7 +316,7 @@ fn note(score: &mut Score, outcome: Outcome, reason: String) {
     }
 }
 
-fn analysis(task: &Task) -> Value {
+fn analysis(task: &Task, watch: bool) -> Value {
     let (kind, code, cases, tolerance) = match &task.tests {
         Tests::Asserts(code) => ("asserts", &**code, &[][..], 0.0),
         Tests::Check(code) => ("check", &**code, &[][..], 0.0),
@@ -283,12 +324,17 @@ fn analysis(task: &Task) -> Value {
         Tests::Stdin { .. } => ("stdin", "", &[][..], 0.0),
     };
     json!({ "op": "analyze", "kind": kind, "code": code, "cases": cases, "tolerance": tolerance,
-            "prefix": task.prefix, "setup": task.setup, "entry": task.entry })
+            "prefix": task.prefix, "setup": task.setup, "entry": task.entry, "watch": watch })
 }
 
 // ---- programs that read standard input ----
 
-fn run_programs(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score, Early> {
+fn run_programs(
+    pair: &mut Pair,
+    task: &Task,
+    codes: &[Candidate],
+    watch: &mut Watch,
+) -> Result<Score, Early> {
     let Tests::Stdin { cases, compare, tolerance } = &task.tests else {
         return Err(Early(Outcome::Fault, "these tests run no programs".into()));
     };
@@ -298,11 +344,15 @@ fn run_programs(pair: &mut Pair, task: &Task, codes: &[String]) -> Result<Score,
             pair.renew_solution().map_err(|e| Early(Outcome::Fault, e.to_string()))?;
         }
         pair.set_stdin(case.input.as_bytes());
-        let run = load(pair, task, codes, &[], true);
+        let before = pair.used().fuel;
+        let run = load(pair, task, codes, &[], true, watch);
         let written = pair.take_stdout();
+        let fuel = pair.used().fuel - before;
         let (outcome, reason) = match run {
             Ok(Ended::Whole | Ended::Exit(0)) => {
-                if same_output(&written, &case.output, *compare, *tolerance) {
+                let same = same_output(&written, &case.output, *compare, *tolerance);
+                watch.run(index, same, &case.input, &written, &case.output, fuel);
+                if same {
                     score.passed[index] = true;
                     continue;
                 }
@@ -332,64 +382,4 @@ fn different(got: &[u8], expected: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sandbox::{Sandbox, THREAD_STACK};
-    use rlvr_verdict::Problem;
-
-    /// Runs `look` on a pair that has judged a completion and is not put back yet.
-    fn after_judging(tests: Value, completion: &str, look: impl FnOnce(&Pair, &Score) + Send) {
-        let problem = Problem { tests: Some(tests), ..Problem::default() };
-        let task = Task::read(&problem).unwrap();
-        let codes = candidates(completion);
-        std::thread::scope(|scope| {
-            let work = || {
-                let mut pair = Pair::new(Sandbox::open(&|_| {}).unwrap());
-                pair.begin(Limits::default(), seeds(&task)).unwrap();
-                let score = match &task.tests {
-                    Tests::Stdin { .. } => run_programs(&mut pair, &task, &codes),
-                    _ => run_tests(&mut pair, &task, &codes),
-                };
-                look(&pair, &score.unwrap_or_else(|early| panic!("{}", early.1)));
-            };
-            std::thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).unwrap();
-        });
-    }
-
-    #[test]
-    fn expected_outputs_never_enter_the_memory_of_the_solution() {
-        let solution = "def f(x):\n    return 'argument of the ' + x\n\nprint('said by the solution')\n";
-        let asserts = "assert f('asked0question') == 'the0expected'\nassert f('b') == 'argument of the b', 'a0message'\nassert abs(len(f('c')) - 271828182845) < 1";
-        let calls = json!([{ "args": ["asked0question"], "output": "the0expected" }, { "args": ["d"], "output": { "a0message": 271828182845_u64 } }]);
-        let check = format!("def check(candidate):\n    {}", asserts.replace('\n', "\n    "));
-        for tests in [
-            json!({ "kind": "asserts", "code": asserts }),
-            json!({ "kind": "check", "entry": "f", "code": check }),
-            json!({ "kind": "calls", "entry": "f", "cases": calls }),
-        ] {
-            after_judging(tests, solution, |pair, _| {
-                let memory = pair.memory(Role::Solution).unwrap();
-                let holds = |needle: &[u8]| memory.windows(needle.len()).any(|window| window == needle);
-                assert!(
-                    holds(b"asked0question") && holds(b"said by the solution"),
-                    "the scan finds what is there"
-                );
-                for secret in [
-                    &b"the0expected"[..],
-                    b"a0message",
-                    b"assert f('",
-                    b"def check(candidate):\n    assert f",
-                ] {
-                    assert!(!holds(secret), "{}", String::from_utf8_lossy(secret));
-                }
-                assert!(!holds(b"271828182845") && !holds(&271828182845_u64.to_le_bytes()));
-            });
-        }
-        let cases = json!([{ "input": "asked0question", "output": "the0expected" }]);
-        after_judging(json!({ "kind": "stdin", "cases": cases }), "print(input())", |pair, _| {
-            let memory = pair.memory(Role::Solution).unwrap();
-            let holds = |needle: &[u8]| memory.windows(needle.len()).any(|window| window == needle);
-            assert!(holds(b"asked0question") && !holds(b"the0expected"));
-        });
-    }
-}
+mod tests;

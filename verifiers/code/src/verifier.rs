@@ -1,11 +1,13 @@
 //! The verifier `python`: its configuration, and the sandbox that all verifiers of a process share.
 
-use crate::judge::judge;
+use crate::attacks;
+use crate::judge::{judge, judge_watched};
 use crate::modules::missing_module;
-use crate::sandbox::{Limits, Sandbox};
+use crate::sandbox::{Limits, Pair, Sandbox};
 use crate::task::{Credit, Task};
+use crate::watch::Watch;
 use crate::workers::Workers;
-use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Verdict, Verifier};
+use rlvr_verdict::{Attack, Completion, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 
@@ -37,7 +39,7 @@ pub struct PythonConfig {
 /// Judges Python programs.
 pub struct PythonVerifier {
     config: PythonConfig,
-    workers: OnceLock<Result<Workers, String>>,
+    workers: OnceLock<Result<Workers<Pair>, String>>,
     open: fn() -> Result<Arc<Sandbox>, String>,
 }
 
@@ -51,10 +53,11 @@ impl PythonVerifier {
         Ok(PythonVerifier { config, workers: OnceLock::new(), open: shared_sandbox })
     }
 
-    fn workers(&self) -> Result<&Workers, String> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let kept = if self.config.workers == 0 { cores() } else { self.config.workers };
-        let made = self.workers.get_or_init(|| Ok(Workers::new((self.open)()?, kept)));
+    fn workers(&self) -> Result<&Workers<Pair>, String> {
+        let made = self.workers.get_or_init(|| {
+            let sandbox = (self.open)()?;
+            Ok(Workers::new(self.config.workers, move || Pair::new(sandbox.clone())))
+        });
         made.as_ref().map_err(String::clone)
     }
 
@@ -72,7 +75,7 @@ impl PythonVerifier {
 }
 
 /// The sandbox of this process; progress goes to standard error.
-fn shared_sandbox() -> Result<Arc<Sandbox>, String> {
+pub(crate) fn shared_sandbox() -> Result<Arc<Sandbox>, String> {
     static SANDBOX: OnceLock<Result<Arc<Sandbox>, String>> = OnceLock::new();
     SANDBOX
         .get_or_init(|| Sandbox::open(&|line| eprintln!("{line}")).map_err(|error| error.to_string()))
@@ -98,7 +101,8 @@ impl Verifier for PythonVerifier {
                 "tests",
                 format!("need the module `{module}`, which the sandbox does not have"),
                 "leave the row out",
-            )),
+            )
+            .lacking(module)),
         }
     }
 
@@ -121,6 +125,25 @@ impl Verifier for PythonVerifier {
         };
         let answer = completion.answer_text().to_owned();
         let (credit, limits) = (self.config.credit, self.config.limits);
-        workers.run(Box::new(move |pair| judge(pair, &task, &answer, credit, limits)))
+        let judged = workers.run(move |pair| judge(pair, &task, &answer, credit, limits));
+        judged.unwrap_or_else(Verdict::fault)
+    }
+
+    fn attacks(&self, problem: &Problem) -> Vec<Attack> {
+        self.task(problem).map(|task| attacks::on(&task)).unwrap_or_default()
+    }
+
+    /// Every candidate for the program and the one that is taken; of each case its source, what it compared and its fuel; what
+    /// was printed.
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        let (Ok(task), Ok(workers)) = (self.task(problem), self.workers()) else { return Vec::new() };
+        let answer = completion.answer_text().to_owned();
+        let (credit, limits) = (self.config.credit, self.config.limits);
+        let watched = workers.run(move |pair| {
+            let mut watch = Watch::on();
+            judge_watched(pair, &task, &answer, credit, limits, &mut watch);
+            watch.steps()
+        });
+        watched.unwrap_or_default()
     }
 }

@@ -1,64 +1,64 @@
 //! Threads that run guests. A guest needs more native stack than the threads of a verifier pool have; so each check is handed to a
-//! thread of ours, which keeps its pair of instances warm.
+//! thread of ours, which keeps its instances warm.
 
-use crate::sandbox::{Pair, Sandbox};
+use crate::sandbox::THREAD_STACK;
 use parking_lot::Mutex;
-use rlvr_verdict::Verdict;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-type Work = Box<dyn FnOnce(&mut Pair) -> Verdict + Send>;
+type Work<T> = Box<dyn FnOnce(&mut T) + Send>;
 
-struct Job {
-    work: Work,
-    answer: Sender<Verdict>,
-}
-
-/// Warm workers of one sandbox.
-pub(crate) struct Workers {
-    sandbox: Arc<Sandbox>,
-    idle: Mutex<Vec<Sender<Job>>>,
+/// Warm workers, each with a `T` of its own.
+pub(crate) struct Workers<T> {
+    make: Arc<dyn Fn() -> T + Send + Sync>,
+    idle: Mutex<Vec<Sender<Work<T>>>>,
     /// Workers that are kept when they have nothing to do.
     kept: usize,
 }
 
-impl Workers {
-    pub fn new(sandbox: Arc<Sandbox>, kept: usize) -> Self {
-        Workers { sandbox, idle: Mutex::default(), kept }
+impl<T: 'static> Workers<T> {
+    /// Workers that `make` what they work with; `kept` of them stay when they have nothing to do, 0 for as many as there are cores.
+    pub fn new(kept: usize, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let kept = if kept == 0 { cores() } else { kept };
+        Workers { make: Arc::new(make), idle: Mutex::default(), kept }
     }
 
     /// Does the work on a worker and waits. As many checks run at once as there are callers.
-    pub fn run(&self, work: Work) -> Verdict {
+    ///
+    /// # Errors
+    /// A sentence, when the thread cannot be started or panics.
+    pub fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut T) -> R + Send + 'static,
+    ) -> Result<R, String> {
         // the most recently used worker has the warmest caches
         let idle = self.idle.lock().pop();
-        let worker = match idle.map_or_else(|| self.start(), Ok) {
-            Ok(worker) => worker,
-            Err(error) => return Verdict::fault(format!("a worker thread cannot be started: {error}")),
-        };
-        let (answer, verdict) = channel();
-        if worker.send(Job { work, answer }).is_err() {
-            return Verdict::fault("a worker thread was lost");
-        }
-        let Ok(verdict) = verdict.recv() else { return Verdict::fault("a worker thread panicked") };
+        let worker = idle
+            .map_or_else(|| self.start(), Ok)
+            .map_err(|error| format!("a worker thread cannot be started: {error}"))?;
+        let (answer, result) = channel();
+        // the caller may have given up
+        let work: Work<T> = Box::new(move |own| drop(answer.send(work(own))));
+        worker.send(work).map_err(|_| "a worker thread was lost")?;
+        let result = result.recv().map_err(|_| "a worker thread panicked")?;
         let mut idle = self.idle.lock();
         if idle.len() < self.kept {
             idle.push(worker);
         }
-        verdict
+        Ok(result)
     }
 
-    fn start(&self) -> std::io::Result<Sender<Job>> {
-        let (sender, jobs) = channel::<Job>();
-        let sandbox = self.sandbox.clone();
-        std::thread::Builder::new().name("python".into()).stack_size(crate::sandbox::THREAD_STACK).spawn(
-            move || {
-                let mut pair = Pair::new(sandbox);
-                while let Ok(Job { work, answer }) = jobs.recv() {
-                    // the caller may have given up
-                    let _ = answer.send(work(&mut pair));
-                }
-            },
-        )?;
+    fn start(&self) -> io::Result<Sender<Work<T>>> {
+        let (sender, jobs) = channel::<Work<T>>();
+        let make = self.make.clone();
+        std::thread::Builder::new().name("python".into()).stack_size(THREAD_STACK).spawn(move || {
+            let mut own = make();
+            while let Ok(work) = jobs.recv() {
+                work(&mut own);
+            }
+        })?;
         Ok(sender)
     }
 }

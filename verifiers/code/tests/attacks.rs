@@ -40,6 +40,15 @@ fn no_attack_scores_and_none_is_a_fault() {
 }
 
 #[test]
+fn what_exhausts_its_limits_is_marked_in_the_corpus() {
+    use Outcome::{OutOfFuel, OutOfMemory, OutputLimit};
+    let unmarked = attacks::all().into_iter().filter(|attack| !attack.exhausts);
+    let exhausted = |attack: &Attack| matches!(judge(attack).outcome, OutOfFuel | OutOfMemory | OutputLimit);
+    let found: Vec<String> = unmarked.filter(exhausted).map(|attack| attack.problem.id).collect();
+    assert!(found.is_empty(), "to be marked: {found:#?}");
+}
+
+#[test]
 fn verdicts_on_attacks_are_the_same_in_any_order_on_any_thread() {
     let attacks = attacks::all();
     let first: Vec<Verdict> = attacks.iter().map(judge).collect();
@@ -66,4 +75,32 @@ fn memory_is_back_where_it_was_after_many_hostile_checks() {
     round();
     let after = private_bytes();
     assert!(after < before + (48 << 20), "{before} bytes before, {after} after");
+}
+
+#[test]
+#[ignore = "takes minutes: ten thousand checks"]
+fn memory_is_back_where_it_was_after_ten_thousand_hostile_checks() {
+    let attacks: Vec<Attack> = attacks::all().into_iter().filter(|attack| !attack.exhausts).collect();
+    let exhausting: Vec<Attack> = attacks::all().into_iter().filter(|attack| attack.exhausts).collect();
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        status
+            .lines()
+            .filter(|line| line.starts_with("Rss") || line.starts_with("VmRSS"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    attacks.iter().chain(&exhausting).for_each(|attack| drop(judge(attack)));
+    let (before, at_first) = (private_bytes(), resident());
+    let mut checks = 0;
+    exhausting.iter().for_each(|attack| drop(judge(attack)));
+    while checks + exhausting.len() < 10_000 {
+        let attack = &attacks[checks % attacks.len()];
+        assert_eq!(judge(attack).score, Some(0.0), "{}", attack.problem.id);
+        checks += 1;
+    }
+    let after = private_bytes();
+    println!("{} checks: {before} anonymous bytes before, {after} after", checks + exhausting.len());
+    println!("before: {at_first}\nafter: {}", resident());
+    assert!(after < before + (8 << 20), "{before} bytes before, {after} after");
 }

@@ -571,3 +571,110 @@ fn rows_that_cannot_be_judged_are_refused_with_the_field() {
     );
     assert!(error(json!({ "kind": "asserts", "code": "import numpy\nassert f() == 1" })).contains("`numpy`"));
 }
+
+#[test]
+fn an_object_of_the_solution_is_true_unless_its_class_has_its_own_truth() {
+    let nodes = "class Node:
+    def __init__(self, v, next=None): self.v, self.next = v, next
+class Empty:
+    def __bool__(self): return False
+class Sized:
+    def __len__(self): return 1
+def chain(values):
+    head = None
+    for v in reversed(values): head = Node(v, head)
+    return head
+def find(pattern, text):
+    import re
+    return re.search(pattern, text)
+";
+    passes(
+        asserts(
+            "node, found = chain([1, 2, 3]), []
+while node:
+    found.append(node.v)
+    node = node.next
+assert found == [1, 2, 3]
+assert chain([1]) and not chain([])
+assert find('b+', 'abbc') and not find('x', 'abbc')
+assert find('b+', 'abbc').group() == 'bb'",
+        ),
+        nodes,
+    );
+    for object in ["Empty()", "Sized()"] {
+        let verdict = fails(asserts(&format!("assert {object}")), nodes);
+        assert!(verdict.reason.contains("is not asked of the solution"), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn what_the_solution_says_of_itself_in_words_is_asked_of_it() {
+    passes(
+        asserts(
+            "assert repr(V(1, 2) + V(3, 4)) == 'V(4, 6)'
+assert area.__doc__ == 'Area.' and area.__name__ == 'area' and V.__doc__ is None
+assert isinstance(error(), ValueError) and str(error()) == 'x' and error().args == ('x',)
+assert isinstance(own(), Own) and str(own()) == 'mine'
+import array
+assert numbers() == array.array('i', [1, 2]) and total(array.array('d', [0.5, 1.0])) == 1.5",
+        ),
+        "import array
+class V:
+    def __init__(self, x, y): self.x, self.y = x, y
+    def __add__(self, o): return V(self.x + o.x, self.y + o.y)
+    def __repr__(self): return f'V({self.x}, {self.y})'
+class Own(Exception): pass
+def area(r):
+    'Area.'
+    return r * r
+def error(): return ValueError('x')
+def own(): return Own('mine')
+def numbers(): return array.array('i', [1, 2])
+def total(a): return sum(a)
+",
+    );
+}
+
+#[test]
+fn a_solution_uses_the_objects_of_the_tests_but_replaces_none_of_their_methods() {
+    let tests = asserts(
+        "import io
+from types import SimpleNamespace
+class Person:
+    def __init__(self, age): self.age = age
+    def next(self): return self.age + 1
+p = Person(3)
+assert birthday(p) is p and p.age == 4 and p.next() == 5
+s = SimpleNamespace(age=7)
+birthday(s)
+assert s.age == 8
+assert first(io.StringIO('a\\nb\\n')) == 'a\\n'",
+    );
+    passes(
+        tests.clone(),
+        "def birthday(p):\n    p.age += 1\n    return p\ndef first(f): return f.readline()\n",
+    );
+    let patched = "def birthday(p):\n    p.age += 1\n    p.next = lambda: 5\n    return p\ndef first(f): return f.readline()\n";
+    assert!(fails(tests, patched).reason.contains("not for the solution"));
+}
+
+#[test]
+fn tests_may_be_written_for_pytest_or_unittest() {
+    let pytest = "from solution import double, half as halve\n\ndef test_double():\n    assert double(2) == 4\n\ndef test_half():\n    assert halve(double(3)) == 3\n";
+    let unittest = "import unittest\n\nclass TestDouble(unittest.TestCase):\n    def test_double(self):\n        self.assertEqual(double(2), 4)\n    def test_half(self):\n        self.assertAlmostEqual(half(3), 1.5)\n\nif __name__ == '__main__':\n    unittest.main()\n";
+    let code = "def double(x): return 2 * x\ndef half(x): return x / 2\n";
+    for tests in [pytest, unittest] {
+        passes(asserts(tests), code);
+        fails(asserts(tests), "def double(x): return 2 * x\ndef half(x): return None\n");
+        fails(asserts(tests), "import sys\ndef double(x): sys.exit(0)\ndef half(x): raise SystemExit(0)\n");
+    }
+    let verdict = fails(asserts(pytest), "def double(x): return x\ndef half(x): return x / 2\n");
+    assert_eq!(verdict.parts.iter().map(|part| part.1).collect::<Vec<_>>(), [0.0, 0.0]);
+}
+
+#[test]
+fn tests_in_which_nothing_can_fail_are_a_mistake_of_the_row() {
+    let verdict = judge_tests(asserts("def helper(x):\n    assert f(x)\n"), "def f(x): return x\n");
+    assert_eq!(verdict.outcome, Outcome::Fault);
+    assert!(verdict.reason.contains("can fail"), "{}", verdict.reason);
+}

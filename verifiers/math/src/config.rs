@@ -1,8 +1,9 @@
 //! Configuration of the verifier, and what a single row may ask for instead.
 
 use crate::equal::Policies;
-use crate::extract::Rule;
+use crate::extract::{Rule, Thinking};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// Configuration of the verifier `math`.
@@ -11,25 +12,51 @@ use serde_json::Value;
 pub struct MathConfig {
     /// Where an answer may stand, in order of precedence; [`Rule::AUTO`] unless given.
     pub extract: Vec<Rule>,
-    /// Whether an answer counts only after the last `</think>`. True unless given.
+    /// Whether an answer counts only after the thinking. True unless given.
     pub after_thinking: bool,
+    /// How thinking is marked.
+    pub thinking: Thinking,
     /// What counts as equal where mathematics alone does not say.
     pub policies: Policies,
 }
 
 impl Default for MathConfig {
     fn default() -> Self {
-        MathConfig { extract: Rule::AUTO.to_vec(), after_thinking: true, policies: Policies::default() }
+        MathConfig {
+            extract: Rule::AUTO.to_vec(),
+            after_thinking: true,
+            thinking: Thinking::default(),
+            policies: Policies::default(),
+        }
     }
 }
 
-/// The configuration names no place to look for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`extract` is empty; name at least one of boxed, hashes, phrase, whole, last_math, last_number")]
-pub struct NoRules;
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It names no place to look for an answer.
+    #[error(
+        "`extract` is empty; name at least one of tagged, boxed, hashes, phrase, whole, last_math, last_number"
+    )]
+    NoRules,
+    /// `rounding` is out of range.
+    #[error("`policies.rounding` is {0}; it is a number of significant digits from 1 to 50, or 0 for never")]
+    Rounding(u32),
+    /// `decimals` is out of range.
+    #[error("`policies.decimals` is {0}; it is a number of decimal places from 0 to {MOST_DECIMALS}")]
+    Decimals(u32),
+    /// A mark of thinking is empty.
+    #[error("`thinking.tags` has an empty mark; give pairs such as [\"<think>\", \"</think>\"]")]
+    EmptyTag,
+}
 
-/// The field `extraction_config` of a row, in the words of Math-Verify's suites.
+/// Decimal places that may be asked for.
+const MOST_DECIMALS: u32 = 50;
+
+/// The field `extraction_config` of a row, in the words of Math-Verify's suites. `language`, `boxed_match_priority`,
+/// `lowercase` and `default` are known there and decide nothing here.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RowFields {
     #[serde(default)]
     targets: Vec<Target>,
@@ -40,6 +67,14 @@ struct RowFields {
     allow_set_relation_comp: bool,
     #[serde(default)]
     strings: Vec<String>,
+    #[serde(default, rename = "language")]
+    _language: IgnoredAny,
+    #[serde(default, rename = "boxed_match_priority")]
+    _boxed_match_priority: IgnoredAny,
+    #[serde(default, rename = "lowercase")]
+    _lowercase: IgnoredAny,
+    #[serde(default, rename = "default")]
+    _default: IgnoredAny,
 }
 
 fn yes() -> bool {
@@ -71,6 +106,26 @@ pub(crate) struct Settings {
 const LETTERS: &str = "ABCDEFGH";
 
 impl MathConfig {
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub(crate) fn checked(&self) -> Result<(), ConfigError> {
+        if self.extract.is_empty() {
+            return Err(ConfigError::NoRules);
+        }
+        if self.policies.rounding > 50 {
+            return Err(ConfigError::Rounding(self.policies.rounding));
+        }
+        if let Some(places) = self.policies.decimals.filter(|places| *places > MOST_DECIMALS) {
+            return Err(ConfigError::Decimals(places));
+        }
+        if self.thinking.tags.iter().flatten().any(|tag| tag.trim().is_empty()) {
+            return Err(ConfigError::EmptyTag);
+        }
+        Ok(())
+    }
+
     /// The settings of rows without a field `extraction_config`.
     pub(crate) fn settings(&self) -> Settings {
         let search = self.extract.iter().any(|r| matches!(r, Rule::LastMath | Rule::LastNumber));
@@ -88,7 +143,7 @@ impl MathConfig {
         let mut settings = self.settings();
         let has = |t| fields.targets.contains(&t);
         if has(Target::Latex) || has(Target::Expr) {
-            settings.rules = vec![Rule::Boxed, Rule::Phrase, Rule::Whole];
+            settings.rules = vec![Rule::Tagged, Rule::Boxed, Rule::Phrase, Rule::Whole];
             settings.rules.extend(has(Target::Latex).then_some(Rule::LastMath));
             settings.rules.extend(has(Target::Expr).then_some(Rule::LastNumber));
             settings.search = true;
@@ -97,6 +152,9 @@ impl MathConfig {
             settings.strings = Some(if fields.strings.is_empty() { letters } else { fields.strings });
         }
         if let Some(places) = fields.float_rounding {
+            if places > MOST_DECIMALS {
+                return Err(format!("`float_rounding` is {places}; it is from 0 to {MOST_DECIMALS}"));
+            }
             settings.policies.rounding = places;
             settings.policies.decimals = Some(places);
         }

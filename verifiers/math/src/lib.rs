@@ -24,24 +24,29 @@ mod config;
 mod equal;
 mod extract;
 mod lex;
+mod lexicon;
 pub mod limits;
 mod number;
 mod parse;
 mod reading;
 mod render;
+mod trace;
 mod tree;
 mod units;
 mod verifier;
 mod words;
+mod work;
 
-pub use config::{MathConfig, NoRules};
-pub use equal::{Finding, Log, Policies, compare};
-pub use extract::{Extracted, Rule, answer_part, extract};
+pub use config::{ConfigError, MathConfig};
+pub use equal::{Finding, Log, Policies, Unevaluated, compare};
+pub use extract::{Beside, Extracted, Rule, Thinking, extract};
+pub use lexicon::Context;
 pub use limits::LimitError;
 pub use reading::{Reading, read};
 pub use tree::{Constant, Decimal, Expr, Function, Number, Relator, Series};
 pub use units::{Dimension, Unit};
 pub use verifier::MathVerifier;
+pub use work::Work;
 
 /// Adds the verifier `math` to a registry.
 pub fn register(registry: &mut rlvr_verdict::Registry) {

@@ -5,6 +5,8 @@
 pub const ANSWER_BYTES: usize = 8192;
 /// Bytes at the end of a completion in which announced answers, and the last mathematics and number, are looked for.
 pub const TAIL_BYTES: usize = 8192;
+/// Bytes at the end of a completion in which boxes and tags are looked for.
+pub const BOX_BYTES: usize = 128 * 1024;
 /// Digits of one number as written.
 pub const DIGITS: usize = 1000;
 /// Brackets, radicals, powers and functions within each other. With it, reading and comparing take less than 256 KiB of
@@ -16,16 +18,14 @@ pub const NODES: usize = 4000;
 pub const DECIMAL_EXPONENT: i64 = 2000;
 /// Bits of numerator and denominator together, of any exact result on the way.
 pub const BITS: usize = 32 * 1024;
-/// Bits of all operands of one answer's exact arithmetic together.
-pub const WORK_BITS: usize = 1024 * 1024;
+/// Units of [`Work`](crate::Work) of one verdict, of some 20 ns each: all that is computed for it, by whichever
+/// comparison. An operation is 2, one at high precision 16, a function there 1,000, an exact operation the square of its
+/// length in words.
+pub const WORK: u64 = 100_000;
 /// The largest argument of a factorial or binomial that is multiplied out.
 pub const FACTORIAL: u64 = 3000;
 /// Terms of a sum or product that is written with bounds.
 pub const TERMS: u64 = 500;
-/// Function calls of one numeric evaluation of an answer.
-pub const CALLS: usize = 3000;
-/// Functions and roots at high precision in one comparison; at most some 20 us each.
-pub const PRECISE_CALLS: usize = 60;
 /// Elements of a list, a set or a matrix that are compared in any order.
 pub const ELEMENTS: usize = 64;
 

@@ -6,6 +6,7 @@ use crate::limits::{ANSWER_BYTES, LimitError};
 use crate::parse::{Stop, parse};
 use crate::tree::Expr;
 use crate::words;
+use crate::work::Work;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -18,6 +19,8 @@ pub struct Reading {
     pub(crate) plain: Box<str>,
     /// The text itself, for other readings of its commas.
     pub(crate) text: Box<str>,
+    /// Whether it is mathematics or words, rather than mathematics in a form that is not known here.
+    pub(crate) understood: bool,
 }
 
 impl fmt::Display for Reading {
@@ -27,13 +30,17 @@ impl fmt::Display for Reading {
 }
 
 impl Reading {
+    /// Whether it is words rather than mathematics.
+    pub(crate) fn is_words(&self) -> bool {
+        has_words(&self.expr)
+    }
+
     /// A normal form, the same for `0.5` and `\frac12`: what majority votes count.
     pub fn normal(&self) -> String {
         match &self.expr {
             Expr::Based(..) | Expr::Quantity(..) | Expr::Percent(_) => self.to_string(),
-            expr => {
-                crate::number::exact::value(expr).map_or_else(|| self.to_string(), |value| value.to_string())
-            }
+            expr => crate::number::exact::value(expr, &Work::default())
+                .map_or_else(|| self.to_string(), |value| value.to_string()),
         }
     }
 }
@@ -56,35 +63,97 @@ pub(crate) fn read_with(text: &str, commas: Commas) -> Result<Reading, LimitErro
         return Err(LimitError::Empty);
     }
     if let Some(expr) = integer(inner) {
-        return Ok(Reading { expr, plain: inner.into(), text: inner.into() });
+        return Ok(Reading { expr, plain: inner.into(), text: inner.into(), understood: true });
+    }
+    if !closes(inner) {
+        return Err(LimitError::Braces);
     }
     let tokens = tokens(inner, commas)?;
     if !balanced(&tokens) {
         return Err(LimitError::Braces);
     }
     let plain = plain(&tokens);
-    let expr = if let Some(words) = prose(inner, &tokens) {
-        Expr::Text(words.into())
+    let (expr, understood) = if let Some(words) = prose(inner, &tokens) {
+        (Expr::Text(words.into()), true)
     } else {
         match parse(&tokens) {
-            Ok(expr) => unlabelled(expr),
+            Ok(expr) => (unlabelled(expr), true),
             Err(Stop::Limit(limit)) => return Err(limit),
-            Err(Stop::Syntax) => Expr::Text(words::normal(&plain).into()),
+            Err(Stop::Syntax) => {
+                (Expr::Text(words::normal(&plain).into()), only_words(&tokens) || well_formed(&tokens))
+            }
         }
     };
     // signs alone, such as a colon: nothing is left of them as text
     if matches!(&expr, Expr::Text(words) if words.is_empty()) {
         return Err(LimitError::Empty);
     }
-    Ok(Reading { expr, plain: plain.into(), text: inner.into() })
+    Ok(Reading { expr, plain: plain.into(), text: inner.into(), understood })
+}
+
+/// Whether an answer is words, or has words for factors or terms.
+pub(crate) fn has_words(expr: &Expr) -> bool {
+    let factors = |v: &[Expr]| v.iter().any(|e| matches!(e, Expr::Text(_)));
+    match expr {
+        Expr::Text(_) => true,
+        Expr::Product(v) | Expr::Sum(v) => factors(v),
+        Expr::Quantity(inner, _) => has_words(inner),
+        _ => false,
+    }
+}
+
+/// Whether tokens that are no known mathematics can be words: they have a word, and none of mathematics' own signs.
+fn only_words(tokens: &[Token<'_>]) -> bool {
+    let word =
+        |t: &Token<'_>| matches!(&t.kind, Kind::Letters(w) | Kind::Text(w) if w.trim().chars().count() > 1);
+    let sign = |t: &Token<'_>| match &t.kind {
+        Kind::Letters(_) | Kind::Text(_) | Kind::Number(_) | Kind::Open | Kind::Close => false,
+        Kind::Symbol(c) => !".,;:'\"?!-()/&#%°".contains(*c) && !c.is_alphabetic(),
+        _ => true,
+    };
+    tokens.iter().any(word) && !tokens.iter().any(sign)
+}
+
+/// Whether tokens that have no form that is known here are still whole: commands that are read, brackets that close, no
+/// operator without its operand. They are compared as text.
+fn well_formed(tokens: &[Token<'_>]) -> bool {
+    let commands = tokens.iter().all(|t| match &t.kind {
+        Kind::Command(name) => crate::parse::reads(name),
+        Kind::Begin(name) => crate::parse::reads_environment(name),
+        _ => true,
+    });
+    let mut depth = 0i64;
+    let closed = tokens.iter().all(|t| {
+        depth += match t.kind {
+            Kind::Symbol('(' | '[' | '{' | '⌊' | '⌈') => 1,
+            Kind::Symbol(')' | ']' | '}' | '⌋' | '⌉') => -1,
+            _ => 0,
+        };
+        depth >= 0
+    });
+    let dangles = |kind: Option<&Kind<'_>>| {
+        matches!(
+            kind,
+            Some(
+                Kind::Symbol('+' | '-' | '*' | '/' | '^' | '_' | '=' | '≠' | '<' | '>' | '≤' | '≥')
+                    | Kind::Command(
+                        "pm" | "mp" | "cup" | "cap" | "setminus" | "in" | "notin" | "approx" | "to" | "mod"
+                    )
+            )
+        )
+    };
+    commands && closed && depth == 0 && !dangles(tokens.last().map(|t| &t.kind))
 }
 
 /// The answer without a label in words before it, as in `Total: 18`.
 fn unlabelled(expr: Expr) -> Expr {
     let label = |e: &Expr| match e {
-        Expr::Text(_) => true,
+        Expr::Text(words) => !crate::lexicon::no_label(words),
         Expr::Variable(name) => {
-            name.len() > 3 && name.chars().all(|c| c.is_ascii_alphabetic()) && !crate::parse::is_letter(name)
+            name.len() > 3
+                && name.chars().all(|c| c.is_ascii_alphabetic())
+                && !crate::parse::is_letter(name)
+                && !crate::lexicon::no_label(name)
         }
         _ => false,
     };
@@ -112,6 +181,20 @@ fn ascii_digits(text: &str) -> Cow<'_, str> {
         (None, other) => other,
     };
     Cow::Owned(text.chars().map(ascii).collect())
+}
+
+/// Whether no more groups open than close in a text: found before any of them is looked for.
+fn closes(text: &str) -> bool {
+    let (mut depth, mut escaped) = (0i64, false);
+    for byte in text.bytes() {
+        match byte {
+            b'{' if !escaped => depth += 1,
+            b'}' if !escaped => depth -= 1,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    depth == 0
 }
 
 /// Whether every group that opens closes.
@@ -173,7 +256,7 @@ pub(crate) fn unwrapped(text: &str) -> &str {
                 text = inner.trim();
             }
         }
-        for command in ["\\boxed", "\\fbox", "\\mathbf", "\\boldsymbol", "\\displaystyle", "\\mathbf"] {
+        for command in ["\\boxed", "\\fbox", "\\mathbf", "\\boldsymbol", "\\displaystyle"] {
             let rest = text.strip_prefix('\\').filter(|t| t.starts_with('\\')).unwrap_or(text);
             if let Some(rest) = rest.strip_prefix(command)
                 && let Some(inner) = crate::lex::group(rest.trim_start())

@@ -24,6 +24,39 @@ impl Display for Expr {
     }
 }
 
+/// What an expression is, in a word or two.
+pub(crate) fn kind(expr: &Expr) -> &'static str {
+    match expr {
+        Expr::Number(_) | Expr::Negative(_) => "number",
+        Expr::Based(..) => "number in another base",
+        Expr::Constant(_) => "constant",
+        Expr::Variable(_) => "name",
+        Expr::Sum(_) => "sum",
+        Expr::Product(_) => "product",
+        Expr::Quotient(..) => "quotient",
+        Expr::PlusMinus(..) => "both signs",
+        Expr::Power(..) => "power",
+        Expr::Percent(_) => "percentage",
+        Expr::Apply(..) => "function",
+        Expr::Call(..) => "call of a named function",
+        Expr::Opaque(..) => "operation without a value",
+        Expr::Series(_) => "sum or product with bounds",
+        Expr::Tuple(_) => "tuple",
+        Expr::Set(_) => "set",
+        Expr::List(_) => "list",
+        Expr::Interval(..) => "interval",
+        Expr::Union(_) => "union",
+        Expr::Without(..) => "set without another",
+        Expr::Comprehension(..) => "set builder",
+        Expr::Matrix(_) => "matrix",
+        Expr::Relation(..) => "relation",
+        Expr::Ratio(_) => "ratio",
+        Expr::Time(..) => "time",
+        Expr::Quantity(..) => "quantity",
+        Expr::Text(_) => "words",
+    }
+}
+
 fn level(expr: &Expr) -> Level {
     match expr {
         Expr::List(v) if v.len() > 1 => Level::List,
@@ -74,39 +107,8 @@ fn write_expr(expr: &Expr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Constant::Degree => "\\circ",
         }),
         Expr::Variable(name) => write_name(name, f),
-        Expr::Sum(terms) => {
-            for (i, term) in terms.iter().enumerate() {
-                match term {
-                    Expr::Negative(inner) if i > 0 => {
-                        f.write_str(" - ")?;
-                        write_at(inner, Level::Product, f)?;
-                        continue;
-                    }
-                    Expr::PlusMinus(inner, upper) if i > 0 => {
-                        f.write_str(if *upper { " \\pm " } else { " \\mp " })?;
-                        write_at(inner, Level::Product, f)?;
-                        continue;
-                    }
-                    _ if i > 0 => f.write_str(" + ")?,
-                    _ => {}
-                }
-                write_at(term, if i > 0 { Level::Product } else { Level::Sum }, f)?;
-            }
-            Ok(())
-        }
-        Expr::Product(factors) => {
-            if let [value, Expr::Constant(Constant::Degree)] = factors.as_slice() {
-                write_at(value, Level::Power, f)?;
-                return f.write_str("^{\\circ}");
-            }
-            for (i, factor) in factors.iter().enumerate() {
-                if i > 0 {
-                    f.write_str(" \\cdot ")?;
-                }
-                write_at(factor, Level::Power, f)?;
-            }
-            Ok(())
-        }
+        Expr::Sum(terms) => write_sum(terms, f),
+        Expr::Product(factors) => write_product(factors, f),
         Expr::Quotient(above, below) => write!(f, "\\frac{{{above}}}{{{below}}}"),
         Expr::Negative(inner) => {
             f.write_char('-')?;
@@ -125,18 +127,7 @@ fn write_expr(expr: &Expr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("\\%")
         }
         Expr::Apply(function, arguments) => write_function(*function, arguments, f),
-        Expr::Call(name, arguments) => {
-            match name.strip_suffix("^{-1}") {
-                Some(stem) => {
-                    write_name(stem, f)?;
-                    f.write_str("^{-1}")?;
-                }
-                None => write_name(name, f)?,
-            }
-            f.write_char('(')?;
-            write_list(arguments, f)?;
-            f.write_char(')')
-        }
+        Expr::Call(name, arguments) => write_call(name, arguments, f),
         Expr::Opaque(name, parts) => write_opaque(name, parts, f),
         Expr::Series(series) => {
             let Series { product, index, from, to, body } = &**series;
@@ -175,41 +166,8 @@ fn write_expr(expr: &Expr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write_at(other, Level::Sum, f)
         }
         Expr::Comprehension(element, condition) => write!(f, "\\{{{element} | {condition}\\}}"),
-        Expr::Matrix(rows) => {
-            f.write_str("\\begin{pmatrix}")?;
-            for (i, row) in rows.iter().enumerate() {
-                if i > 0 {
-                    f.write_str(" \\\\ ")?;
-                }
-                for (j, cell) in row.iter().enumerate() {
-                    if j > 0 {
-                        f.write_str(" & ")?;
-                    }
-                    write_expr(cell, f)?;
-                }
-            }
-            f.write_str("\\end{pmatrix}")
-        }
-        Expr::Relation(first, rest) => {
-            write_at(first, Level::Union, f)?;
-            for (relator, side) in rest {
-                f.write_str(match relator {
-                    Relator::Equal => " = ",
-                    Relator::Approx => " \\approx ",
-                    Relator::NotEqual => " \\neq ",
-                    Relator::Less => " < ",
-                    Relator::LessEqual => " \\leq ",
-                    Relator::Greater => " > ",
-                    Relator::GreaterEqual => " \\geq ",
-                    Relator::In => " \\in ",
-                    Relator::NotIn => " \\notin ",
-                    Relator::Subset => " \\subset ",
-                    Relator::Other => " \\sim ",
-                })?;
-                write_at(side, Level::Union, f)?;
-            }
-            Ok(())
-        }
+        Expr::Matrix(rows) => write_matrix(rows, f),
+        Expr::Relation(first, rest) => write_relation(first, rest, f),
         Expr::Ratio(parts) => {
             for (i, part) in parts.iter().enumerate() {
                 if i > 0 {
@@ -219,20 +177,7 @@ fn write_expr(expr: &Expr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             Ok(())
         }
-        Expr::Time(parts, half) => {
-            for (i, part) in parts.iter().enumerate() {
-                if i > 0 {
-                    f.write_char(':')?;
-                    write!(f, "{part:02}")?;
-                } else {
-                    write!(f, "{part}")?;
-                }
-            }
-            match half {
-                Some(pm) => f.write_str(if *pm { " \\text{ pm}" } else { " \\text{ am}" }),
-                None => Ok(()),
-            }
-        }
+        Expr::Time(parts, half) => write_time(parts, *half, f),
         Expr::Quantity(value, unit) => {
             write_at(value, Level::Product, f)?;
             f.write_str(" \\text{ ")?;
@@ -241,6 +186,109 @@ fn write_expr(expr: &Expr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         Expr::Text(words) => write!(f, "\\text{{{words}}}"),
     }
+}
+
+/// Terms with their signs between them.
+fn write_sum(terms: &[Expr], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (i, term) in terms.iter().enumerate() {
+        match term {
+            Expr::Negative(inner) if i > 0 => {
+                f.write_str(" - ")?;
+                write_at(inner, Level::Product, f)?;
+                continue;
+            }
+            Expr::PlusMinus(inner, upper) if i > 0 => {
+                f.write_str(if *upper { " \\pm " } else { " \\mp " })?;
+                write_at(inner, Level::Product, f)?;
+                continue;
+            }
+            _ if i > 0 => f.write_str(" + ")?,
+            _ => {}
+        }
+        write_at(term, if i > 0 { Level::Product } else { Level::Sum }, f)?;
+    }
+    Ok(())
+}
+
+/// Factors with dots between them; an angle in degrees with its sign.
+fn write_product(factors: &[Expr], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let [value, Expr::Constant(Constant::Degree)] = factors {
+        write_at(value, Level::Power, f)?;
+        return f.write_str("^{\\circ}");
+    }
+    for (i, factor) in factors.iter().enumerate() {
+        if i > 0 {
+            f.write_str(" \\cdot ")?;
+        }
+        write_at(factor, Level::Power, f)?;
+    }
+    Ok(())
+}
+
+fn write_matrix(rows: &[Vec<Expr>], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("\\begin{pmatrix}")?;
+    for (i, row) in rows.iter().enumerate() {
+        if i > 0 {
+            f.write_str(" \\\\ ")?;
+        }
+        for (j, cell) in row.iter().enumerate() {
+            if j > 0 {
+                f.write_str(" & ")?;
+            }
+            write_expr(cell, f)?;
+        }
+    }
+    f.write_str("\\end{pmatrix}")
+}
+
+fn write_relation(first: &Expr, rest: &[(Relator, Expr)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write_at(first, Level::Union, f)?;
+    for (relator, side) in rest {
+        f.write_str(match relator {
+            Relator::Equal => " = ",
+            Relator::Approx => " \\approx ",
+            Relator::NotEqual => " \\neq ",
+            Relator::Less => " < ",
+            Relator::LessEqual => " \\leq ",
+            Relator::Greater => " > ",
+            Relator::GreaterEqual => " \\geq ",
+            Relator::In => " \\in ",
+            Relator::NotIn => " \\notin ",
+            Relator::Subset => " \\subset ",
+            Relator::Other => " \\sim ",
+        })?;
+        write_at(side, Level::Union, f)?;
+    }
+    Ok(())
+}
+
+fn write_time(parts: &[u32], half: Option<bool>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            f.write_char(':')?;
+            write!(f, "{part:02}")?;
+        } else {
+            write!(f, "{part}")?;
+        }
+    }
+    match half {
+        Some(pm) => f.write_str(if pm { " \\text{ pm}" } else { " \\text{ am}" }),
+        None => Ok(()),
+    }
+}
+
+/// A call of a function that is known by name only, which may be an inverse.
+fn write_call(name: &str, arguments: &[Expr], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match name.strip_suffix("^{-1}") {
+        Some(stem) => {
+            write_name(stem, f)?;
+            f.write_str("^{-1}")?;
+        }
+        None => write_name(name, f)?,
+    }
+    f.write_char('(')?;
+    write_list(arguments, f)?;
+    f.write_char(')')
 }
 
 /// A name with its subscript in braces; words and decorations as commands.

@@ -1,10 +1,15 @@
 //! The verifier `math`: extraction, reading and comparison put together, with the reason of each verdict in one line.
 
-use crate::config::{MathConfig, NoRules, Settings};
-use crate::extract::{self, Extracted, Rule, all_boxes, answer_part, first_number, within_sentence};
+use crate::config::{ConfigError, MathConfig, Settings};
+use crate::equal::compare_within;
+use crate::extract::choice::{Choice, choice};
+use crate::extract::{self, Extracted, Rule, all_boxes, first_number, within_sentence};
+use crate::lexicon::Context;
+use crate::reading::has_words;
+use crate::trace::Trace;
 use crate::tree::Expr;
-use crate::{Finding, LimitError, Policies, Reading, compare, read};
-use rlvr_verdict::{Completion, Judges, Problem, ProblemError, Verdict, Verifier};
+use crate::{Finding, LimitError, Policies, Reading, Work, compare, read};
+use rlvr_verdict::{Attack, Completion, Judges, Problem, ProblemError, Step, Verdict, Verifier};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -46,11 +51,9 @@ impl MathVerifier {
     /// A verifier of this configuration.
     ///
     /// # Errors
-    /// When it has no rule of extraction.
-    pub fn new(config: MathConfig) -> Result<Self, NoRules> {
-        if config.extract.is_empty() {
-            return Err(NoRules);
-        }
+    /// When a setting is out of its range.
+    pub fn new(config: MathConfig) -> Result<Self, ConfigError> {
+        config.checked()?;
         Ok(Self::of(config))
     }
 
@@ -86,12 +89,18 @@ impl MathVerifier {
         };
         let answer = match &settings.strings {
             Some(strings) => {
-                let choice = extract::choice::choice(answer, strings);
-                GoldAnswer::Choice(
-                    choice.ok_or_else(|| unreadable(&"it names none of the choices"))?.to_owned(),
-                )
+                let Choice::One(choice) = choice(answer, strings) else {
+                    return Err(unreadable(&"it does not name one of the choices"));
+                };
+                GoldAnswer::Choice(choice.to_owned())
             }
-            None => GoldAnswer::Mathematics(read_gold(answer, &settings).map_err(|e| unreadable(&e))?),
+            None => {
+                let reading = read_gold(answer, &settings).map_err(|e| unreadable(&e))?;
+                if !reading.understood {
+                    return Err(unreadable(&"it is neither mathematics that is understood nor words"));
+                }
+                GoldAnswer::Mathematics(reading)
+            }
         };
         let shown = match &answer {
             GoldAnswer::Mathematics(reading) => clipped(reading),
@@ -106,20 +115,30 @@ impl MathVerifier {
         Ok(gold)
     }
 
-    fn judge(&self, gold: &Gold, completion: &Completion) -> Verdict {
+    fn judge(&self, gold: &Gold, problem: &Problem, completion: &Completion, trace: &Trace) -> Verdict {
         let part = if self.config.after_thinking {
-            answer_part(&completion.text)
+            let asked = problem.messages.last().map_or(problem.prompt.as_str(), |last| last.content.as_str());
+            let must_close =
+                self.config.thinking.opened_by(asked) || self.config.thinking.opened_by(&problem.prompt);
+            self.config.thinking.answer_part(&completion.text, must_close)
         } else {
             Some(completion.text.as_str())
         };
         let Some(part) = part else {
             return Verdict::unparseable("the thinking does not end, so there is no answer");
         };
+        trace.step(|| {
+            let skipped = completion.text.len() - part.len();
+            Step::note(
+                "looked in",
+                format!("the {} bytes after the thinking; {skipped} do not count", part.len()),
+            )
+        });
         let reading = match &gold.answer {
-            GoldAnswer::Choice(right) => return chosen(right, part, gold),
+            GoldAnswer::Choice(right) => return chosen(right, part, gold, completion.truncated),
             GoldAnswer::Mathematics(reading) => reading,
         };
-        let Some((found, answer)) = answer_in(part, &gold.settings) else {
+        let Some((found, answer)) = answer_in(part, &gold.settings, trace) else {
             return Verdict::unparseable("no final answer is stated");
         };
         let stated = format!("{}: {}", found.rule, quoted(&found.text));
@@ -132,21 +151,39 @@ impl MathVerifier {
             Ok(answer) => answer,
             Err(limit) => return Verdict::unparseable(format!("{stated} is not read: {limit}")),
         };
-        let shown = clipped(&answer);
-        let stated = format!("{stated}, read as {shown}; gold {}", gold.shown);
-        let verdict = match found.alternative.and_then(|rival| rival_of(&answer, rival)) {
-            Some(rival) => Verdict::fail(format!("{stated}: {} is offered in its place", clipped(&rival))),
-            None => {
-                let mut finding = compare(reading, &answer, &gold.settings.policies);
-                if !finding.equal
-                    && found.rule == Rule::Boxed
-                    && let Some(other) = spread(reading, part, &gold.settings.policies)
-                {
-                    finding = other;
-                }
-                let reason = format!("{stated}: {}", finding.why);
-                if finding.equal { Verdict::pass(reason) } else { Verdict::fail(reason) }
+        trace.step(|| {
+            Step::note("answer read as", format!("{}: {answer}", crate::render::kind(&answer.expr)))
+        });
+        trace.step(|| {
+            Step::note("gold read as", format!("{}: {reading}", crate::render::kind(&reading.expr)))
+        });
+        let stated = format!("{stated}, read as {}; gold {}", clipped(&answer), gold.shown);
+        let policies = &gold.settings.policies;
+        let work = Work::default();
+        let gold_text = problem.answer.as_deref().unwrap_or_default();
+        let context = Context { prompt: &problem.prompt, gold: gold_text };
+        let compare = |answer: &Reading| compare_within(reading, answer, policies, &work, context, trace);
+        let verdict = if let Some(why) = found.objection {
+            Verdict::fail(format!("{stated}: {why}"))
+        } else if let Some(rival) = rival_of(&found, &answer, &work, trace) {
+            Verdict::fail(format!("{stated}: {} is offered in its place", clipped(&rival)))
+        } else if let Some(later) = contradiction(part, &found, &answer) {
+            Verdict::fail(format!("{stated}: {} is said to be the answer after it", clipped(&later)))
+        } else {
+            let mut finding = compare(&answer);
+            if !finding.equal
+                && found.rule == Rule::Boxed
+                && let Some(other) = spread(reading, part, &compare)
+            {
+                finding = other;
             }
+            if !finding.equal
+                && let Some(other) = lettered(reading, &found.text, &compare)
+            {
+                finding = other;
+            }
+            let reason = format!("{stated}: {}", finding.why);
+            if finding.equal { Verdict::pass(reason) } else { Verdict::fail(reason) }
         };
         verdict.with_answer(answer.normal())
     }
@@ -165,7 +202,7 @@ fn read_gold(answer: &str, settings: &Settings) -> Result<Reading, LimitError> {
     let whole = read(open.unwrap_or(answer));
     let prose = !matches!(&whole, Ok(reading) if !matches!(reading.expr, Expr::Text(_)));
     if prose && answer.len() > 40 {
-        let found = if settings.search { answer_in(answer, settings) } else { None };
+        let found = if settings.search { answer_in(answer, settings, &Trace::default()) } else { None };
         let announced =
             || extract::announced(answer).map(|found| (read(&found.text), found)).map(|(r, f)| (f, r));
         if let Some((_, Ok(reading))) = found.or_else(announced)
@@ -179,10 +216,19 @@ fn read_gold(answer: &str, settings: &Settings) -> Result<Reading, LimitError> {
 
 /// The answer of the first rule that finds one. Where the rules end with a search, what is no mathematics is passed
 /// over as long as there is another rule.
-fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, Result<Reading, LimitError>)> {
+fn answer_in<'a>(
+    part: &'a str,
+    settings: &Settings,
+    trace: &Trace,
+) -> Option<(Extracted<'a>, Result<Reading, LimitError>)> {
     let mut words = None;
     for rule in &settings.rules {
-        let Some(mut found) = extract::extract(part, *rule) else { continue };
+        let extracted = extract::extract(part, *rule);
+        trace.step(|| match &extracted {
+            Some(found) => Step::rule(rule.to_string(), true, quoted(&found.text)),
+            None => Step::rule(rule.to_string(), false, "nothing"),
+        });
+        let Some(mut found) = extracted else { continue };
         if let Some(other) = later(part, settings, &found) {
             found = other;
         }
@@ -207,8 +253,9 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
             && matches!(&answer, Ok(reading) if has_words(&reading.expr))
             && let Some(inner) = within_sentence(&found.text)
             && let Ok(reading) = read(inner)
-            && !matches!(reading.expr, Expr::Text(_))
+            && !reading.is_words()
         {
+            trace.step(|| Step::note("within the sentence", quoted(inner)));
             found.text = Cow::Owned(inner.to_owned());
             answer = Ok(reading);
         }
@@ -226,17 +273,6 @@ fn answer_in<'a>(part: &'a str, settings: &Settings) -> Option<(Extracted<'a>, R
         words.get_or_insert((found, answer));
     }
     words
-}
-
-/// Whether an answer is words, or has words for factors or terms.
-fn has_words(expr: &Expr) -> bool {
-    let factors = |v: &[Expr]| v.iter().any(|e| matches!(e, Expr::Text(_)));
-    match expr {
-        Expr::Text(_) => true,
-        Expr::Product(v) | Expr::Sum(v) => factors(v),
-        Expr::Quantity(inner, _) => has_words(inner),
-        _ => false,
-    }
 }
 
 /// What is stated later and counts more, in a search: a final answer announced after the last box, a number after the
@@ -258,7 +294,7 @@ fn later<'a>(part: &'a str, settings: &Settings, found: &Extracted<'_>) -> Optio
 }
 
 /// Where the gold answer is a list: all boxes of a completion that has one for each element.
-fn spread(gold: &Reading, part: &str, policies: &Policies) -> Option<Finding> {
+fn spread(gold: &Reading, part: &str, compare: &dyn Fn(&Reading) -> Finding) -> Option<Finding> {
     let (Expr::List(elements) | Expr::Set(elements)) = &gold.expr else { return None };
     let boxes = all_boxes(part);
     if boxes.len() != elements.len() || boxes.len() < 2 {
@@ -266,17 +302,32 @@ fn spread(gold: &Reading, part: &str, policies: &Policies) -> Option<Finding> {
     }
     let items = boxes.iter().map(|b| read(b).ok().map(|r| r.expr)).collect::<Option<Vec<_>>>()?;
     let plain = boxes.join(", ").into_boxed_str();
-    let all = Reading { expr: Expr::List(items), text: plain.clone(), plain };
-    let finding = compare(gold, &all, policies);
+    let all = Reading { expr: Expr::List(items), text: plain.clone(), plain, understood: true };
+    let finding = compare(&all);
+    finding.equal.then_some(finding)
+}
+
+/// The comparison of an answer that gives a letter and a value, `(A) 5`, with the gold answer, which is one of them.
+fn lettered(gold: &Reading, answer: &str, compare: &dyn Fn(&Reading) -> Finding) -> Option<Finding> {
+    let (letter, value) = extract::choice::lettered(answer)?;
+    let of_letters =
+        matches!(&gold.expr, Expr::Variable(name) if name.starts_with(|c: char| c.is_ascii_uppercase()));
+    let finding = compare(&read(if of_letters { letter } else { value }).ok()?);
     finding.equal.then_some(finding)
 }
 
 /// A choice among strings.
-fn chosen(right: &str, part: &str, gold: &Gold) -> Verdict {
+fn chosen(right: &str, part: &str, gold: &Gold, truncated: bool) -> Verdict {
     let strings = gold.settings.strings.as_deref().unwrap_or_default();
-    match extract::choice::choice(part, strings) {
-        None => Verdict::unparseable("the text names none of the choices"),
-        Some(found) => {
+    match choice(part, strings) {
+        Choice::None => Verdict::unparseable("the text names none of the choices"),
+        Choice::Several => {
+            Verdict::fail(format!("more than one choice is named, or the one is denied; gold {right}"))
+        }
+        Choice::One(found) if truncated && part.trim_end().ends_with(found) => Verdict::unparseable(format!(
+            "choice {found} may be incomplete: the completion was cut off there"
+        )),
+        Choice::One(found) => {
             let reason = format!("choice {found}; gold {right}");
             let verdict = if found == right { Verdict::pass(reason) } else { Verdict::fail(reason) };
             verdict.with_answer(found)
@@ -285,19 +336,28 @@ fn chosen(right: &str, part: &str, gold: &Gold) -> Verdict {
 }
 
 /// The answer in what is offered beside an answer, unless it is the same one or no answer at all.
-fn rival_of(answer: &Reading, beside: &str) -> Option<Reading> {
-    let words = matches!(answer.expr, Expr::Text(_));
-    let rival = match read(beside).ok() {
-        Some(rival) if words || !matches!(rival.expr, Expr::Text(_)) => rival,
-        _ => read(first_number(beside)?).ok()?,
-    };
-    // an equation that is still to be solved is no answer
-    if matches!(&rival.expr, Expr::Relation(..)) && !crate::equal::says_a_value(&rival.expr) {
-        return None;
-    }
+fn rival_of(found: &Extracted<'_>, answer: &Reading, work: &Work, trace: &Trace) -> Option<Reading> {
+    let beside = found.alternative.as_ref()?;
+    let rival = extract::rival::offered(beside, matches!(answer.expr, Expr::Text(_)))?;
     // "or about 0.33" is no rival of a third
     let coarse = Policies { rounding: 1, ..Policies::default() };
-    (!compare(answer, &rival, &coarse).equal).then_some(rival)
+    let same = compare_within(answer, &rival, &coarse, work, Context::default(), &Trace::default()).equal;
+    trace.step(|| Step::rule("offered beside it", !same, quoted(beside.text)));
+    (!same).then_some(rival)
+}
+
+/// Another number that is said to be the answer after the last box.
+fn contradiction(part: &str, found: &Extracted<'_>, answer: &Reading) -> Option<Reading> {
+    if found.rule != Rule::Boxed || !crate::equal::is_number(&answer.expr) {
+        return None;
+    }
+    let after = part.get(found.at + found.text.len()..)?;
+    // few completions go on after their box, and the pattern of announcements is dear
+    memchr::memmem::find(after.as_bytes(), b"nswer")?;
+    let later = extract::announced(after)?;
+    let reading = read(&later.text).ok().filter(|reading| crate::equal::is_number(&reading.expr))?;
+    let coarse = Policies { rounding: 1, ..Policies::default() };
+    (!compare(answer, &reading, &coarse).equal).then_some(reading)
 }
 
 impl Verifier for MathVerifier {
@@ -306,7 +366,7 @@ impl Verifier for MathVerifier {
     }
 
     fn version(&self) -> &str {
-        "2"
+        "3"
     }
 
     fn check(&self, problem: &Problem) -> Result<(), ProblemError> {
@@ -318,17 +378,38 @@ impl Verifier for MathVerifier {
     }
 
     fn gold(&self, problem: &Problem) -> Option<Completion> {
-        problem
-            .answer
-            .as_deref()
-            .map(|answer| Completion::new(format!("The final answer is $\\boxed{{{answer}}}$.")))
+        let answer = problem.answer.as_deref()?;
+        let asked = problem.messages.last().map_or(problem.prompt.as_str(), |last| last.content.as_str());
+        let thinking = &self.config.thinking;
+        let close = match thinking.tags.first() {
+            Some([_, close]) if thinking.closed || thinking.opened_by(asked) => close.as_str(),
+            _ => "",
+        };
+        Some(Completion::new(format!("{close}The final answer is $\\boxed{{{answer}}}$.")))
     }
 
     fn verify(&self, problem: &Problem, completion: &Completion) -> Verdict {
         match self.gold(problem) {
-            Ok(gold) => self.judge(&gold, completion),
+            Ok(gold) => self.judge(&gold, problem, completion, &Trace::default()),
             Err(error) => Verdict::fault(error.to_string()),
         }
+    }
+
+    fn attacks(&self, problem: &Problem) -> Vec<Attack> {
+        self.gold(problem).map_or_else(|_| Vec::new(), |gold| attacks::on(problem, &gold.answer))
+    }
+
+    fn explain(&self, problem: &Problem, completion: &Completion) -> Vec<Step> {
+        let trace = Trace::noting();
+        match self.gold(problem) {
+            Ok(gold) => {
+                let verdict = self.judge(&gold, problem, completion, &trace);
+                let policy = verdict.reason.split('`').skip_while(|part| !part.ends_with("policy ")).nth(1);
+                trace.step(|| Step::note("policy", policy.unwrap_or("none was needed")));
+            }
+            Err(error) => trace.step(|| Step::rule("gold", false, error.to_string())),
+        }
+        trace.steps()
     }
 }
 
@@ -354,5 +435,6 @@ fn quoted(text: &str) -> String {
     format!("`{line}{dots}`")
 }
 
+mod attacks;
 #[cfg(test)]
 mod tests;

@@ -26,8 +26,42 @@ pub(crate) fn normal(text: &str) -> String {
     out
 }
 
-/// The number that a word names.
-pub(crate) fn numeral(word: &str) -> Option<i64> {
+/// The number that words name: "forty-two", "one hundred twenty-one", "two thousand and five".
+pub(crate) fn numeral(words: &str) -> Option<i64> {
+    if let Some(number) = below_hundred(words) {
+        return Some(number);
+    }
+    if !words.contains([' ', '-']) || words.len() > 100 {
+        return None;
+    }
+    let (mut total, mut group, mut any) = (0i64, 0i64, false);
+    for word in words.split([' ', '-', ',']).filter(|w| !w.is_empty() && *w != "and") {
+        match (word, below_hundred(word)) {
+            ("hundred", _) if (1..100).contains(&group) => group *= 100,
+            ("thousand" | "million" | "billion", _) if (1..1000).contains(&group) => {
+                let scale = crate::lexicon::scale(word)?;
+                // larger scales first
+                if total != 0 && total % (scale * 1000) != 0 {
+                    return None;
+                }
+                total += group * scale;
+                group = 0;
+            }
+            (_, Some(number)) if number > 0 && fits(group, number) => group += number,
+            _ => return None,
+        }
+        any = true;
+    }
+    any.then_some(total + group)
+}
+
+/// Whether a number may follow those of its group, as "two" may follow "forty" and "one hundred".
+fn fits(group: i64, number: i64) -> bool {
+    group % 100 == 0 || number < 10 && group % 10 == 0 && group % 100 >= 20
+}
+
+/// The number below a hundred that a word names.
+fn below_hundred(word: &str) -> Option<i64> {
     const UNITS: [&str; 20] = [
         "zero",
         "one",
@@ -74,6 +108,19 @@ mod tests {
 
     #[test]
     fn numbers_in_words_are_read() {
-        assert_eq!((numeral("seven"), numeral("forty-two"), numeral("often")), (Some(7), Some(42), None));
+        for (words, number) in [
+            ("seven", Some(7)),
+            ("forty-two", Some(42)),
+            ("often", None),
+            ("one hundred", Some(100)),
+            ("one hundred twenty-one", Some(121)),
+            ("two thousand and five", Some(2005)),
+            ("three million four thousand", Some(3_004_000)),
+            ("hundred", None),
+            ("one two", None),
+            ("five thousand two million", None),
+        ] {
+            assert_eq!(numeral(words), number, "{words}");
+        }
     }
 }

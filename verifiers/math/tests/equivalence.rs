@@ -7,7 +7,9 @@ use rlvr_verdict::{Completion, Outcome, Problem, Verifier};
 fn pairs_are_equal_or_different_as_mathematics_and_the_default_policies_say() {
     let math = MathVerifier::default();
     let mut wrong = Vec::new();
-    for line in include_str!("equivalence.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in
+        include_str!("equivalence.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         let parts: Vec<&str> = line.splitn(3, " | ").collect();
         let [equal, gold, answer] = parts[..] else { panic!("{line}") };
         let completion =

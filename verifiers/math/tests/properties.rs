@@ -170,6 +170,21 @@ fn rubble() -> impl Strategy<Value = String> {
         "0",
         "\\det",
         "\\ln",
+        "<answer>",
+        "</answer>",
+        "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}",
+        "\\log_{3/2}",
+        "\\{x \\mid ",
+        "k \\in \\mathbb{Z}",
+        "^T",
+        "[[1,2],[3,4]]",
+        "or more",
+        "maybe 6",
+        "not ",
+        "0.333...",
+        "\\text{ eggs}",
+        "one hundred",
+        "(A) ",
     ]);
     prop::collection::vec(pieces, 0..60).prop_map(|v| v.concat())
 }
@@ -329,6 +344,18 @@ fn deep_and_long_input_has_a_verdict_on_a_small_stack() {
         "x''",
         "9^9^",
         "99!",
+        "\\begin{pmatrix}a&b\\\\c&d\\end{pmatrix}",
+        "\\log_{131/127}\\frac73+",
+        "<answer>",
+        "<answer>5</answer> or ",
+        "x \\neq 1, ",
+        "\\sqrt{2},",
+        "(1,2)\\cup",
+        "\\boxed{5}, maybe ",
+        "#### a\n",
+        "one hundred ",
+        "[[1,2],",
+        "[THINK]",
     ];
     on_small_stack(|| {
         for piece in pieces {

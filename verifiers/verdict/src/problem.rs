@@ -88,11 +88,20 @@ pub struct ProblemError {
     pub problem: String,
     /// What would be right.
     pub remedy: String,
+    /// What the verifier lacks, such as a module of that name, where nothing else is wrong with the problem: a task set may
+    /// leave such problems out.
+    pub lacks: Option<String>,
 }
 
 impl ProblemError {
     /// An error from its three parts.
     pub fn new(field: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        ProblemError { field: field.into(), problem: problem.into(), remedy: remedy.into() }
+        ProblemError { field: field.into(), problem: problem.into(), remedy: remedy.into(), lacks: None }
+    }
+
+    /// The error as one of a problem that is sound, but needs what the verifier does not have.
+    pub fn lacking(mut self, what: impl Into<String>) -> Self {
+        self.lacks = Some(what.into());
+        self
     }
 }

@@ -1,10 +1,11 @@
 //! Verifiers by name, made from their configuration.
 
-use crate::Verifier;
 use crate::settings::{self, SettingError};
+use crate::{FileKind, Verifier};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 type Constructor = Box<dyn Fn(&Value) -> Result<Arc<dyn Verifier>, SettingError> + Send + Sync>;
@@ -76,11 +77,17 @@ impl Registry {
         self.kinds.insert(name, Box::new(constructor));
     }
 
-    /// Makes a verifier of a kind from its configuration (`null` for the defaults).
+    /// Makes a verifier of a kind from its configuration (`null` for the defaults). A kind that is the path of a file, seen from
+    /// the working directory, is that of [`FileKind::of_name`].
     ///
     /// # Errors
     /// When the kind is unknown or refuses the configuration.
     pub fn make(&self, kind: &str, config: &Value) -> Result<Arc<dyn Verifier>, RegistryError> {
+        if let (None, Some(file)) = (self.kinds.get(kind), FileKind::of_name(kind))
+            && self.kinds.contains_key(file.kind)
+        {
+            return self.make(file.kind, &file.settings(kind, Path::new(""), config));
+        }
         let constructor = self.kinds.get(kind).ok_or_else(|| self.unknown(kind))?;
         constructor(config).map_err(|problem| RegistryError::Config { name: kind.to_owned(), problem })
     }

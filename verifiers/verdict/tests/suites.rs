@@ -119,3 +119,24 @@ fn a_verifier_that_there_is_none_of_is_told_with_the_nearest() {
     let error = suite.verifier(&Registry::new()).err().unwrap().to_string();
     assert!(error.contains("words.toml: field `verifier`: there is no verifier `exct`"), "{error}");
 }
+
+#[test]
+fn a_suites_verifier_may_be_a_file_that_is_seen_from_the_suite() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = "[[case]]\ncompletion = \"a\"\nexpect = \"pass\"\n";
+    let path = folder.path().join("mine.py");
+    for verifier in
+        ["\"mine.py\"", "{ python = \"mine.py\" }", "{ kind = \"python_file\", python = \"mine.py\" }"]
+    {
+        let suite = read(folder.path(), &format!("verifier = {verifier}\n{case}")).unwrap();
+        assert_eq!((&*suite.kind, &suite.settings["python"]), ("python_file", &serde_json::json!(path)));
+        assert!(suite.files.contains(&path), "it is watched");
+    }
+    for (verifier, told) in [
+        ("{ python = 3 }", "its `python` is 3"),
+        ("{ python = \"mine.py\", kind = \"math\" }", "both `kind`"),
+    ] {
+        let error = read(folder.path(), &format!("verifier = {verifier}\n{case}")).unwrap_err();
+        assert!(error.starts_with("words.toml:1: field `verifier`: ") && error.contains(told), "{error}");
+    }
+}

@@ -5,10 +5,10 @@ use super::{ModelFolder, at_least_one, samples, say, seed, share, temperature, w
 use rlvr_rollouts::RngKey;
 use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
-use rlvr_train::data::{TaskChecks, load_tasks};
+use rlvr_train::data::{TaskChecks, TaskSet, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
 use rlvr_train::run::{COMMAND_KEYS, eval_scorer, unknown_prompts};
-use rlvr_train::scoring::{PromptedProblem, ScoringError};
+use rlvr_train::scoring::ScoringError;
 use rlvr_verdict::{Registry, RegistryError, Verifier};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -120,7 +120,10 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
             max_tokens: eval.max_tokens,
         };
         let seed = config.as_ref().map_or(args.seed, |c| c.seed);
-        let problems: Vec<PromptedProblem> = load_tasks(name, set, seed, &checks).map_err(wrong)?;
+        let TaskSet { tasks: problems, lacking } = load_tasks(name, set, seed, &checks).map_err(wrong)?;
+        if lacking.total() > 0 {
+            eprintln!("{name}: {lacking}; they are left out");
+        }
         if let Some(message) = unknown_prompts(&tokenizer, name, &problems).map_err(wrong)?
             && !quiet
         {

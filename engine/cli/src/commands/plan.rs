@@ -47,7 +47,7 @@ struct Estimate {
 pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
     let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
     let prepared = Prepared::new(&config, registry).map_err(wrong)?;
-    for message in prepared.unknown_text().map_err(wrong)? {
+    for message in prepared.left_out().chain(prepared.unknown_text().map_err(wrong)?) {
         eprintln!("{message}");
     }
     // the program itself, its data and tokenizer, which every stage has beside its model
@@ -71,7 +71,9 @@ pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
     if args.json {
         say(json!({
             "name": config.name, "parameters": parameters, "vocab_size": model.config.vocab_size,
-            "tasks": tasks.iter().map(|(n, c, l)| json!({"name": n, "problems": c, "longest_prompt": l})).collect::<Vec<_>>(),
+            "tasks": tasks.iter().map(|(n, c, l)| json!({
+                "name": n, "problems": c, "longest_prompt": l, "unsupported": prepared.lacking(n).counts,
+            })).collect::<Vec<_>>(),
             "stages": stages.iter().map(|s| json!({
                 "name": s.name, "kind": s.kind, "from": s.from, "steps": s.steps, "tokens": s.tokens,
                 "memory_bytes": s.bytes, "seconds": s.seconds,

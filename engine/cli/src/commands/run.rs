@@ -47,6 +47,7 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
         | RunError::NoStage { .. }
         | RunError::NotRun { .. }
         | RunError::OtherTasks { .. }
+        | RunError::OtherVerifier { .. }
         | RunError::OtherModel { .. }
         | RunError::OtherConfig { .. } => wrong(error),
         RunError::Prepare(PrepareError::Threads(_)) => error.into(),

@@ -6,6 +6,7 @@ mod families;
 mod gsm8k;
 mod lora;
 mod pipeline;
+mod python_rewards;
 mod resume;
 mod tiny;
 mod wrong_input;

@@ -20,6 +20,7 @@ mod verifiers;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rlvr_verdict::FileKind;
 use rlvr_verdict::compose::RewardConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -170,6 +171,12 @@ impl RunConfig {
         for path in config.tasks.values_mut().filter_map(|tasks| tasks.path.as_mut()) {
             *path = document.file(path);
         }
+        let of_tasks = config.tasks.values_mut().map(|tasks| &mut tasks.verifier);
+        let of_parts =
+            config.reward.iter_mut().flat_map(|reward| &mut reward.parts).map(|part| &mut part.verifier);
+        for name in of_tasks.chain(of_parts).flatten().filter(|name| FileKind::of_name(name).is_some()) {
+            *name = document.file(Path::new(name)).to_string_lossy().into_owned();
+        }
         problems.extend(check::config(&config, &positions, document));
         config
     }
@@ -224,7 +231,9 @@ fn read_table<T>(
 
 fn read_verifier(document: &Document, path: &[&str]) -> Result<VerifierConfig, Problem> {
     let mut settings: Map<String, Value> = document.read(path)?;
-    let kind = match settings.remove("kind") {
+    let file = FileKind::of_table(&mut settings, &document.file(Path::new("")))
+        .map_err(|what| document.problem(path, what))?;
+    let kind = match settings.remove("kind").or_else(|| Some(file?.kind.into())) {
         Some(Value::String(kind)) => kind,
         Some(_) => {
             let path = [path, &["kind"]].concat();

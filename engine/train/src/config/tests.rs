@@ -351,6 +351,20 @@ fn verifiers_are_made_from_the_registry_and_from_their_tables() {
 }
 
 #[test]
+fn a_component_is_a_verifier_by_its_table_and_by_its_path() {
+    let file = format!("{}/../../examples/wasm_verifier/c/similarity.wasm", env!("CARGO_MANIFEST_DIR"));
+    let tables = format!("[verifiers.near]\nwasm = \"{file}\"\nlimits = {{ fuel = 1_000_000 }}\n");
+    let set = format!("tasks.sums.verifier={file}");
+    let config = load(&[BASE, &tables, STAGES].concat(), &[&set]).unwrap();
+    let verifiers = config.make_verifiers(&crate::run::verifiers()).unwrap();
+    assert_eq!((verifiers["near"].name(), verifiers[&file].name()), ("similarity", "similarity"));
+    let tables = "[verifiers.near]\nwasm = \"missing.wasm\"\n";
+    let config = load(&[BASE, tables, STAGES].concat(), &[]).unwrap();
+    let message = config.make_verifiers(&crate::run::verifiers()).err().unwrap().to_string();
+    assert!(message.contains("`verifiers.near`") && message.contains("missing.wasm"), "{message}");
+}
+
+#[test]
 fn a_verifier_that_is_unknown_or_refuses_its_settings_is_placed() {
     let tables = "[verifiers.short]\nkind = \"at_msot\"\n[verifiers.at_most]\nmots = 3\n";
     let sets = ["tasks.sums.verifier=atmost", "tasks.held-out.verifier=pattern"];
@@ -364,4 +378,29 @@ fn a_verifier_that_is_unknown_or_refuses_its_settings_is_placed() {
     assert!(lines[2].contains("`tasks.held-out.verifier` is \"pattern\", which needs settings"), "{message}");
     assert!(lines[3].starts_with("--set tasks.sums.verifier=atmost"), "{message}");
     assert!(lines[3].contains("did you mean `at_most`?"), "{message}");
+}
+
+#[test]
+fn a_verifier_that_is_a_file_is_seen_from_the_configs_folder_also_after_it_is_written_back() {
+    let tables = "[verifiers.mine]\npython = \"rewards/mine.py\"\nfunction = \"f\"\n";
+    let sets = ["tasks.sums.verifier=mine", "tasks.held-out.verifier=rewards/other.py"];
+    let sets = sets.map(str::to_owned);
+    let (folder, path) = folder(&[BASE, tables, STAGES].concat());
+    let config = RunConfig::load(&path, &sets).unwrap();
+    let rewards = folder.path().canonicalize().unwrap().join("rewards");
+    let mine = &config.verifiers["mine"];
+    assert_eq!((&*mine.kind, &mine.settings["function"]), ("python_file", &serde_json::json!("f")));
+    assert_eq!(mine.settings["python"], serde_json::json!(rewards.join("mine.py")));
+    assert_eq!(config.tasks["held-out"].verifier.as_deref(), rewards.join("other.py").to_str());
+    let elsewhere = folder.path().join("run");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("config.toml"), config.to_toml().unwrap()).unwrap();
+    let again = RunConfig::load(&elsewhere.join("config.toml"), &[]).unwrap();
+    assert_eq!(again.verifiers, config.verifiers);
+
+    let message = config.make_verifiers(&registry()).err().unwrap().to_string();
+    assert!(message.contains("`tasks.held-out.verifier`") && message.contains("other.py"), "{message}");
+    let both = "[verifiers.mine]\npython = \"mine.py\"\nkind = \"at_most\"\n";
+    let message = load(&[BASE, both, STAGES].concat(), &[]).unwrap_err().to_string();
+    assert!(message.contains("`verifiers.mine` has both `kind`"), "{message}");
 }

@@ -1,9 +1,10 @@
-//! The verifiers of a run: those of the registry under their own names, and those of `[verifiers.NAME]`.
+//! The verifiers of a run: those of the registry under their own names, those of `[verifiers.NAME]`, and files that tasks and parts of
+//! the reward name by their paths.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rlvr_verdict::{Registry, RegistryError, Verifier};
+use rlvr_verdict::{FileKind, Registry, RegistryError, Verifier};
 use serde_json::Value;
 
 use super::error::{ConfigError, remedy};
@@ -46,6 +47,13 @@ impl RunConfig {
             Some((format!("reward.parts[{index}].verifier"), part.verifier.as_deref()?))
         });
         for (key, name) in of_tasks.chain(of_parts) {
+            if FileKind::of_name(name).is_some() && !verifiers.contains_key(name) {
+                match registry.make(name, &Value::Null) {
+                    Ok(verifier) => drop(verifiers.insert(name.to_owned(), verifier)),
+                    Err(error) => problems.push(self.placed(&key, format!("is \"{name}\": {error}"))),
+                }
+                continue;
+            }
             // A configured one that could not be made is told above.
             if !verifiers.contains_key(name) && !self.verifiers.contains_key(name) {
                 let needs_settings = registry.names().any(|kind| kind == name);

@@ -130,6 +130,26 @@ pub struct TaskSetConfig {
     /// Only so many rows after those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// What becomes of rows that need what their verifier does not have.
+    #[serde(skip_serializing_if = "Unsupported::is_error")]
+    pub unsupported: Unsupported,
+}
+
+/// What becomes of rows that need what their verifier does not have, such as a module of Python.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unsupported {
+    /// They are wrong, as any row that cannot be judged.
+    #[default]
+    Error,
+    /// They are left out, and counted.
+    Skip,
+}
+
+impl Unsupported {
+    fn is_error(&self) -> bool {
+        *self == Unsupported::Error
+    }
 }
 
 /// The two sides of a generator's problems: no problem is on both.

@@ -1,5 +1,7 @@
 //! What can be wrong with data, said with the file, the line, the field and what would be right.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 pub use rlvr_verdict::tasks::Place;
@@ -15,15 +17,17 @@ pub struct RowError {
     pub field: Option<String>,
     /// What is wrong and what would be right.
     pub problem: String,
+    /// What the row's verifier lacks, where nothing else is wrong.
+    pub lacks: Option<String>,
 }
 
 impl RowError {
     pub(crate) fn row(place: &Place, problem: impl Into<String>) -> Self {
-        Self { place: place.clone(), field: None, problem: problem.into() }
+        Self { place: place.clone(), field: None, problem: problem.into(), lacks: None }
     }
 
     pub(crate) fn field(place: &Place, field: &str, problem: impl Into<String>) -> Self {
-        Self { place: place.clone(), field: Some(field.to_string()), problem: problem.into() }
+        Self { field: Some(field.to_string()), ..Self::row(place, problem) }
     }
 }
 
@@ -50,7 +54,7 @@ pub enum DataError {
     #[error(transparent)]
     Row(#[from] RowError),
     /// Rows of a task set are not what they should be.
-    #[error("{}", listed(.name, .errors, *.more))]
+    #[error("{}", listed(.name, .errors, *.more, .lacking))]
     Rows {
         /// The task set.
         name: String,
@@ -58,6 +62,8 @@ pub enum DataError {
         errors: Vec<RowError>,
         /// How many more there are.
         more: usize,
+        /// Of all of them, those that need what their verifier lacks.
+        lacking: Lacking,
     },
     /// A table of the configuration does not make sense.
     #[error("{at}: {problem}")]
@@ -92,7 +98,7 @@ pub const MOST_ERRORS: usize = 20;
 
 impl From<rlvr_verdict::tasks::RowError> for RowError {
     fn from(error: rlvr_verdict::tasks::RowError) -> Self {
-        Self { place: error.place, field: Some(error.field), problem: error.problem }
+        Self { place: error.place, field: Some(error.field), problem: error.problem, lacks: None }
     }
 }
 
@@ -102,11 +108,40 @@ impl DataError {
     }
 }
 
-fn listed(name: &str, errors: &[RowError], more: usize) -> String {
+/// Rows of a task set that need what their verifier does not have, such as a module of Python.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// Rows of the set that were read, these included.
+    pub rows: usize,
+    /// How many of them lack what.
+    pub counts: BTreeMap<String, usize>,
+}
+
+impl Lacking {
+    /// How many rows they are.
+    pub fn total(&self) -> usize {
+        self.counts.values().sum()
+    }
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut counts: Vec<(&String, &usize)> = self.counts.iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        let (total, rows) = (self.total(), self.rows);
+        write!(f, "{total} of {rows} tasks need modules that the sandbox lacks ({})", counts.join(", "))
+    }
+}
+
+fn listed(name: &str, errors: &[RowError], more: usize, lacking: &Lacking) -> String {
     let mut lines = vec![format!("task set `{name}`: {} of its rows cannot be used", errors.len() + more)];
     lines.extend(errors.iter().map(|error| format!("  {error}")));
     if more > 0 {
         lines.push(format!("  and {more} more"));
+    }
+    if lacking.total() > 0 {
+        lines.push(format!("{lacking}; unsupported = \"skip\" in [tasks.{name}] leaves them out"));
     }
     lines.join("\n")
 }

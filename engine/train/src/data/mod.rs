@@ -15,8 +15,8 @@ pub mod tasks;
 pub mod text_ids;
 pub mod transform;
 
-pub use error::{DataError, RowError};
+pub use error::{DataError, Lacking, RowError};
 pub use mixture::{Mixture, MixturePlan, MixtureState};
 pub use rows::Row;
 pub use source::{Document, Source};
-pub use tasks::{TaskChecks, load_tasks};
+pub use tasks::{TaskChecks, TaskSet, load_tasks};

@@ -14,8 +14,8 @@ use rlvr_verdict::tasks::{ColumnMap, read_row};
 use rlvr_verdict::{Problem, Verifier};
 use serde_json::{Map, Value};
 
-use super::config::TaskSetConfig;
-use super::error::{DataError, MOST_ERRORS, Place, RowError, suggestion};
+use super::config::{TaskSetConfig, Unsupported};
+use super::error::{DataError, Lacking, MOST_ERRORS, Place, RowError, suggestion};
 use super::rows::{self, Row};
 use super::text_ids;
 use super::transform::{Template, Transforms, missing};
@@ -39,6 +39,15 @@ pub struct TaskChecks<'a> {
     pub max_tokens: usize,
 }
 
+/// A task set as it was loaded.
+#[derive(Debug)]
+pub struct TaskSet {
+    /// Its problems, in order.
+    pub tasks: Vec<PromptedProblem>,
+    /// Rows that were left out.
+    pub lacking: Lacking,
+}
+
 /// Loads the task set that stands under `tasks.NAME`, in the order of its file or generator. `seed` is the run's, for
 /// generators.
 ///
@@ -51,19 +60,28 @@ pub fn load_tasks(
     config: &TaskSetConfig,
     seed: u64,
     checks: &TaskChecks<'_>,
-) -> Result<Vec<PromptedProblem>, DataError> {
+) -> Result<TaskSet, DataError> {
     let at = format!("tasks.{name}");
     check_keys(&at, config)?;
     let mut reading = Reading::new(&at, config, checks)?;
     let (mut tasks, mut errors, mut more) = (Vec::new(), Vec::new(), 0);
     let (skip, limit) = (config.skip.unwrap_or(0), config.limit.unwrap_or(u64::MAX));
     let mut seen = 0u64;
+    let mut lacking = Lacking::default();
     let mut take = |row: Result<Row, RowError>| {
         seen += 1;
         if seen <= skip || seen - skip > limit {
             return;
         }
-        match row.and_then(|row| reading.task(row)) {
+        lacking.rows += 1;
+        let task = row.and_then(|row| reading.task(row));
+        if let Err(RowError { lacks: Some(what), .. }) = &task {
+            *lacking.counts.entry(what.clone()).or_default() += 1;
+            if config.unsupported == Unsupported::Skip {
+                return;
+            }
+        }
+        match task {
             Ok(task) => tasks.push(task),
             Err(error) if errors.len() < MOST_ERRORS => errors.push(error),
             Err(_) => more += 1,
@@ -89,13 +107,14 @@ pub fn load_tasks(
         }
     }
     if !errors.is_empty() {
-        return Err(DataError::Rows { name: name.to_string(), errors, more });
+        return Err(DataError::Rows { name: name.to_string(), errors, more, lacking });
     }
     if tasks.is_empty() {
-        let problem = format!("has no problem: {seen} rows, of which `skip` passes over {skip}");
+        let without = if lacking.total() > 0 { format!("; {lacking}") } else { String::new() };
+        let problem = format!("has no problem: {seen} rows, of which `skip` passes over {skip}{without}");
         return Err(DataError::config(at, problem));
     }
-    Ok(tasks)
+    Ok(TaskSet { tasks, lacking })
 }
 
 /// How the rows of one set become tasks.
@@ -163,7 +182,7 @@ impl<'a> Reading<'a> {
         })?;
         verifier.check(problem).map_err(|error| {
             let what = format!("{}; {} (verifier `{name}`)", error.problem, error.remedy);
-            RowError::field(place, &error.field, what)
+            RowError { lacks: error.lacks, ..RowError::field(place, &error.field, what) }
         })
     }
 

@@ -84,6 +84,17 @@ pub enum RunError {
         /// The first task set that differs.
         set: String,
     },
+    /// The folder's run began with another file as a verifier.
+    #[error(
+        "{}: the file of the verifier `{name}` has changed since the run was started; resume with that file, or choose another --out (`rlvr verify --rescore` judges finished rollouts anew)",
+        path.display()
+    )]
+    OtherVerifier {
+        /// The folder's fingerprints.
+        path: PathBuf,
+        /// The verifier.
+        name: String,
+    },
     /// The folder's run began with another model or tokenizer.
     #[error(
         "{}: `{file}` of [model] has changed since the run was started; resume with what was there, or choose another --out",
@@ -230,7 +241,7 @@ pub fn run(
     if lock.try_lock().is_err() {
         return Err(RunError::Busy(dir.to_path_buf()));
     }
-    check_tasks(dir, &prepared)?;
+    check_data(dir, config, &prepared)?;
     let checkpoints = Checkpoints::new(dir);
     checkpoints.recover()?;
     check_start(config, &checkpoints, options)?;
@@ -257,7 +268,8 @@ pub fn run(
         observer,
         interrupt,
     };
-    for message in run.prepared.unknown_text()? {
+    let left_out: Vec<String> = run.prepared.left_out().collect();
+    for message in left_out.into_iter().chain(run.prepared.unknown_text()?) {
         run.tell(Event::Message(&message));
     }
     for index in 0..config.stages.len() {
@@ -328,16 +340,23 @@ fn check_checkpoints(
     Ok(())
 }
 
-/// Writes the fingerprints of the task sets and of the model to `data.json`, or compares them with those that the run
-/// began with.
-fn check_tasks(dir: &Path, prepared: &Prepared) -> Result<(), RunError> {
+/// Writes the fingerprints of the task sets and of the model and the versions of verifiers that are files to `data.json`, or compares
+/// them with those that the run began with.
+fn check_data(dir: &Path, config: &RunConfig, prepared: &Prepared) -> Result<(), RunError> {
     let path = dir.join("data.json");
-    let now = DataFile { tasks: prepared.task_fingerprints(), model: prepared.model_fingerprints()? };
+    let now = DataFile {
+        tasks: prepared.task_fingerprints(),
+        model: prepared.model_fingerprints()?,
+        verifiers: prepared.file_verifiers(config),
+    };
     match std::fs::read(&path) {
         Ok(bytes) => {
             let then: DataFile = serde_json::from_slice(&bytes).map_err(|e| io(&path)(e.into()))?;
             if let Some(set) = first_changed(&then.tasks, &now.tasks) {
                 return Err(RunError::OtherTasks { path, set });
+            }
+            if let Some(name) = first_changed(&then.verifiers, &now.verifiers) {
+                return Err(RunError::OtherVerifier { path, name });
             }
             match first_changed(&then.model, &now.model) {
                 Some(file) => Err(RunError::OtherModel { path, file }),
@@ -357,6 +376,9 @@ fn check_tasks(dir: &Path, prepared: &Prepared) -> Result<(), RunError> {
 struct DataFile {
     /// Of each task set, a number for its contents.
     tasks: BTreeMap<String, u64>,
+    /// Of each verifier that is a file, its version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    verifiers: BTreeMap<String, String>,
     /// Of each file that the model and its tokenizer come from, its SHA-256; see [`Prepared::model_fingerprints`].
     model: BTreeMap<String, String>,
 }

@@ -7,7 +7,7 @@ use crate::config::{
     ConfigError, Eval, MidTrain, ModelSource, Rl, RunConfig, TokenizerSource, Training, Work,
 };
 use crate::data::keyed;
-use crate::data::{DataError, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
+use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::durable;
 use crate::scoring::{PromptedProblem, Scorer};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
 use rlvr_model::{Model, ModelConfig, ModelError};
 use rlvr_rollouts::{Limits, RolloutError, Sampler, SamplerConfig};
 use rlvr_verdict::compose::RewardConfig;
-use rlvr_verdict::{Registry, Verifier, VerifierPool};
+use rlvr_verdict::{FILE_KINDS, FileKind, Registry, Verifier, VerifierPool};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +67,7 @@ pub struct Prepared {
     verifiers: BTreeMap<String, Arc<dyn Verifier>>,
     reward: RewardConfig,
     tasks: BTreeMap<String, Vec<PromptedProblem>>,
+    lacking: BTreeMap<String, Lacking>,
     sources: BTreeMap<String, Arc<Source>>,
 }
 
@@ -76,6 +77,7 @@ pub fn verifiers() -> Registry {
     rlvr_text::register(&mut registry);
     rlvr_math::register(&mut registry);
     rlvr_code::register(&mut registry);
+    rlvr_plugin::register(&mut registry);
     registry
 }
 
@@ -219,7 +221,7 @@ impl Prepared {
         let with_settings: Vec<&str> =
             registry.names().filter(|name| !verifiers.contains_key(*name)).collect();
         let reward = config.reward.clone().unwrap_or_default();
-        let mut tasks = BTreeMap::new();
+        let (mut tasks, mut lacking) = (BTreeMap::new(), BTreeMap::new());
         for (name, set) in &config.tasks {
             let parts = reward.parts.iter().filter(|_| rewarded(config, name));
             let checks = TaskChecks {
@@ -230,10 +232,13 @@ impl Prepared {
                 context: model_config.max_position_embeddings,
                 max_tokens: completion_tokens(config, name),
             };
-            tasks.insert(name.clone(), load_tasks(name, set, config.seed, &checks).map_err(placed)?);
+            let set = load_tasks(name, set, config.seed, &checks).map_err(placed)?;
+            tasks.insert(name.clone(), set.tasks);
+            lacking.insert(name.clone(), set.lacking);
         }
         let (model, seed) = (config.model.clone(), config.seed);
-        let prepared = Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, sources };
+        let prepared =
+            Prepared { tokenizer, model_config, model, seed, verifiers, reward, tasks, lacking, sources };
         prepared.check_stages(config)?;
         Ok(prepared)
     }
@@ -290,6 +295,28 @@ impl Prepared {
         };
         let of_set = |set: &Vec<PromptedProblem>| keyed::key(&set.iter().map(print).collect::<Vec<_>>());
         self.tasks.iter().map(|(name, set)| (name.clone(), of_set(set))).collect()
+    }
+
+    /// The versions of the verifiers that are files of the user's, by name: another file may stand there when the run goes on.
+    pub fn file_verifiers(&self, config: &RunConfig) -> BTreeMap<String, String> {
+        let of_table = |name: &str| config.verifiers.get(name).map(|table| &*table.kind);
+        let is_file = |name: &str| {
+            FileKind::of_name(name).is_some()
+                || FILE_KINDS.iter().any(|file| of_table(name) == Some(file.kind))
+        };
+        let files = self.verifiers.iter().filter(|(name, _)| is_file(name));
+        files.map(|(name, verifier)| (name.clone(), verifier.version().to_owned())).collect()
+    }
+
+    /// What was left out of a task set since its verifier lacks what it needs.
+    pub fn lacking(&self, tasks: &str) -> Lacking {
+        self.lacking.get(tasks).cloned().unwrap_or_default()
+    }
+
+    /// A sentence for each task set of which rows were left out.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        let some = self.lacking.iter().filter(|(_, lacking)| lacking.total() > 0);
+        some.map(|(name, lacking)| format!("tasks.{name}: {lacking}; they are left out"))
     }
 
     /// The SHA-256 of every file that the model and its tokenizer come from, by its name, that of an adapter's base behind

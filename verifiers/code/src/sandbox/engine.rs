@@ -3,11 +3,12 @@
 use super::limits::Limits;
 use super::pages::PageScanner;
 use super::state::{Role, State};
-use super::{cache, guest, surface};
+use super::{guest, surface};
+use rlvr_wasm::{cache, epoch};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::{
     Config, Engine, Instance, InstancePre, Linker, Memory, Module, OptLevel, Store, WasmBacktraceDetails,
 };
@@ -17,9 +18,6 @@ const WASM_STACK: usize = 8 << 20;
 
 /// Bytes of stack of a thread that runs guests.
 pub(crate) const THREAD_STACK: usize = WASM_STACK + (8 << 20);
-
-/// How often the epoch moves on.
-pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +74,14 @@ impl Sandbox {
     /// As [`Sandbox::open`].
     pub fn open_in(folder: Option<&Path>, progress: &dyn Fn(&str)) -> Result<Arc<Sandbox>, SandboxError> {
         let engine = Engine::new(&config())?;
-        let module = compiled(&engine, folder, progress)?;
+        let module = compiled(&engine, folder, &Source::GUEST, progress)?;
         let mut linker = Linker::new(&engine);
         surface::define(&mut linker, &module)?;
         let pre = linker.instantiate_pre(&module)?;
         let mut store = Store::new(&engine, State::new(Limits::default()));
         let instance = pre.instantiate(&mut store)?;
         let memory = memory_of(&instance, &mut store)?;
-        tick(&engine);
+        epoch::start(&engine);
         let keeps = PageScanner::new().is_some();
         Ok(Arc::new(Sandbox { engine, pre, image: (store, memory), keeps }))
     }
@@ -123,20 +121,25 @@ fn memory_of(instance: &Instance, store: &mut Store<State>) -> Result<Memory, Sa
         .ok_or_else(|| SandboxError::Guest("the guest exports no memory".into()))
 }
 
-/// Moves the epoch on for as long as the engine lives.
-fn tick(engine: &Engine) {
-    let weak = engine.weak();
-    std::thread::spawn(move || {
-        while let Some(engine) = weak.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    });
+/// What is compiled.
+struct Source {
+    /// Names the module in the cache.
+    hash: &'static str,
+    /// The module, which is only asked for when it must be compiled.
+    module: fn() -> Result<Vec<u8>, String>,
 }
 
-/// The guest's native code: from the folder where it is there and whole, else compiled and kept.
-fn compiled(engine: &Engine, folder: Option<&Path>, progress: &dyn Fn(&str)) -> Result<Module, SandboxError> {
+impl Source {
+    const GUEST: Source = Source { hash: guest::GUEST_SHA256, module: guest::module };
+}
+
+/// Native code: from the folder where it is there and whole, else compiled and kept.
+fn compiled(
+    engine: &Engine,
+    folder: Option<&Path>,
+    source: &Source,
+    progress: &dyn Fn(&str),
+) -> Result<Module, SandboxError> {
     let folder = folder.and_then(|folder| match cache::make_private(folder) {
         Ok(()) => Some(folder),
         Err(error) => {
@@ -144,13 +147,13 @@ fn compiled(engine: &Engine, folder: Option<&Path>, progress: &dyn Fn(&str)) -> 
             None
         }
     });
-    let path = folder.map(|folder| folder.join(cache_name(engine)));
+    let path = folder.map(|folder| folder.join(cache_name(engine, source)));
     if let Some(module) = path.as_deref().and_then(|path| load(engine, path)) {
         return Ok(module);
     }
     let start = Instant::now();
     progress("compiling the Python guest for this machine, once; this takes a few seconds");
-    let code = engine.precompile_module(&guest::module().map_err(SandboxError::Guest)?)?;
+    let code = engine.precompile_module(&(source.module)().map_err(SandboxError::Guest)?)?;
     progress(&format!("compiled the Python guest in {:.1} s", start.elapsed().as_secs_f64()));
     if let Some(path) = path {
         match cache::write(&path, &code) {
@@ -169,17 +172,18 @@ fn compiled(engine: &Engine, folder: Option<&Path>, progress: &dyn Fn(&str)) -> 
 }
 
 fn load(engine: &Engine, path: &Path) -> Option<Module> {
-    if !cache::is_whole(path) {
-        return None;
-    }
-    // SAFETY: the file is in a folder that only this user may write, its name is the hash of all that the code depends on, and
-    // its content is whole; wasmtime checks its own version and settings besides.
-    unsafe { Module::deserialize_file(engine, path) }.ok()
+    let file = cache::open_whole(path)?;
+    // SAFETY: this is the open file whose content was just found whole; it and its folder are this user's own and closed to
+    // others, and its name is the hash of all that the code depends on. wasmtime checks its own version and settings besides.
+    unsafe { Module::deserialize_open_file(engine, file) }.ok()
 }
 
-fn cache_name(engine: &Engine) -> String {
+fn cache_name(engine: &Engine, source: &Source) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let (version, settings) = (env!("CARGO_PKG_VERSION"), hasher.finish().to_le_bytes());
-    cache::file_name(&[guest::GUEST_SHA256.as_bytes(), version.as_bytes(), &settings])
+    cache::file_name("python", &[source.hash.as_bytes(), version.as_bytes(), &settings])
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! The sandbox: a CPython guest in wasmtime, in pairs of instances that share nothing but messages.
 
-mod cache;
 mod engine;
 mod guest;
 mod limits;
 mod pages;
 mod pair;
+mod resident;
 mod state;
 mod surface;
 
@@ -14,4 +14,5 @@ pub use engine::{Sandbox, SandboxError};
 pub use guest::GUEST_SHA256;
 pub use limits::{FUEL_PER_SECOND, Limits};
 pub use pair::{Pair, Used};
+pub(crate) use resident::{Image, Resident};
 pub use state::{Role, Stop};

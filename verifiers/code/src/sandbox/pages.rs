@@ -7,7 +7,7 @@ use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use std::fs::File;
 
 /// Bytes of a page that the scan counts in.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// Ranges that one scan reports at most; a memory in more pieces counts as too dirty.
 const RANGES: usize = 8192;
@@ -102,6 +102,16 @@ impl PageScanner {
             memory[from..to].copy_from_slice(&image[from..to]);
         }
         Some(pages)
+    }
+
+    /// Where `memory`, which is page-aligned, has pages of its own, as offsets in bytes; none when there are too many pieces.
+    pub fn private(&mut self, memory: &[u8]) -> Option<Vec<std::ops::Range<usize>>> {
+        let base = memory.as_ptr() as usize;
+        if !base.is_multiple_of(PAGE) {
+            return None;
+        }
+        let ranges = self.scan(base, memory.len())?;
+        Some(ranges.iter().map(|r| r.start as usize - base..r.end as usize - base).collect())
     }
 
     /// Bytes of private pages in `memory`.

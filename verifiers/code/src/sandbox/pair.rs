@@ -1,9 +1,10 @@
 //! Two instances of the guest in one store, kept from check to check: the solution's and that of the tests.
 
-use super::engine::{Sandbox, SandboxError, TICK};
+use super::engine::{Sandbox, SandboxError};
 use super::limits::Limits;
 use super::pages::PageScanner;
 use super::state::{Role, State, Stop};
+use rlvr_wasm::{Random, epoch};
 use std::sync::Arc;
 use wasmtime::{Global, Instance, Store, Trap, Val};
 
@@ -44,6 +45,11 @@ impl Pair {
         Pair { sandbox, scanner, live: None }
     }
 
+    /// A pair that has new instances in each check, as where the kernel cannot say which pages were written.
+    pub fn fresh(sandbox: Arc<Sandbox>) -> Self {
+        Pair { sandbox, scanner: None, live: None }
+    }
+
     /// Starts a check under `limits`; random numbers of the two instances come from the two seeds.
     ///
     /// # Errors
@@ -55,7 +61,7 @@ impl Pair {
         live.store.data_mut().clear(limits);
         live.store.set_fuel(limits.fuel())?;
         for (side, seed) in live.store.data_mut().sides.iter_mut().zip(seeds) {
-            side.seed(seed);
+            side.random = Random::new(seed);
         }
         Ok(())
     }
@@ -78,8 +84,8 @@ impl Pair {
             }
         };
         kept.touched = true;
-        let ticks = store.data().limits.backstop / TICK.as_secs_f64();
-        store.set_epoch_deadline(ticks.ceil() as u64);
+        let ticks = epoch::ticks(store.data().limits.backstop);
+        store.set_epoch_deadline(ticks);
         let length = message.len() as u32;
         let state = store.data_mut();
         (state.active, state.depth) = (role, 0);
@@ -149,7 +155,7 @@ impl Pair {
         (data.fuel, data.slept, data.written, data.peak) =
             (state.fuel, state.slept, state.written, state.peak);
         for (new, old) in data.sides.iter_mut().zip(state.sides) {
-            new.carry_seed(&old);
+            new.random = old.random;
         }
         self.live = Some(Live { store, instances: [None, None] });
         Ok(())
@@ -197,7 +203,7 @@ impl Kept {
 }
 
 /// Why wasmtime ended a call.
-fn stop(error: wasmtime::Error) -> Stop {
+pub(super) fn stop(error: wasmtime::Error) -> Stop {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.clone();
     }

@@ -1,7 +1,7 @@
 //! What the host knows of the two instances while a check runs: messages on their way, input, output and what stopped it.
 
 use super::limits::Limits;
-use sha2::{Digest, Sha256};
+use rlvr_wasm::Random;
 use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
 /// Which of the two instances.
@@ -61,10 +61,8 @@ pub(super) struct Side {
     pub stdin: Vec<u8>,
     pub stdin_at: usize,
     pub stdout: Vec<u8>,
-    seed: [u8; 32],
-    blocks: u64,
-    /// Random bytes of the current block that are still to be given.
-    random: Vec<u8>,
+    /// What its random numbers are drawn from.
+    pub random: Random,
 }
 
 /// The data of a store.
@@ -118,32 +116,6 @@ impl State {
                 control: side.control.take(),
                 ..Side::default()
             };
-        }
-    }
-}
-
-impl Side {
-    /// What the instance's random numbers are drawn from.
-    pub fn seed(&mut self, seed: [u8; 32]) {
-        (self.seed, self.blocks) = (seed, 0);
-        self.random.clear();
-    }
-
-    /// Goes on with another side's random numbers.
-    pub fn carry_seed(&mut self, other: &Side) {
-        (self.seed, self.blocks) = (other.seed, other.blocks);
-        self.random.clone_from(&other.random);
-    }
-
-    /// The next random bytes: SHA-256 of the seed and a counter.
-    pub fn fill_random(&mut self, out: &mut [u8]) {
-        for byte in out {
-            if self.random.is_empty() {
-                let block = Sha256::new().chain_update(self.seed).chain_update(self.blocks.to_le_bytes());
-                self.blocks += 1;
-                self.random.extend_from_slice(&block.finalize());
-            }
-            *byte = self.random.pop().unwrap_or(0);
         }
     }
 }

@@ -179,7 +179,7 @@ fn random_get(mut caller: Caller<'_, State>, to: i32, length: i32) -> Result<i32
     let (to, length) = (to as u32 as usize, length as u32 as usize);
     Ok(match data.get_mut(to..to.saturating_add(length)) {
         Some(bytes) => {
-            state.side().fill_random(bytes);
+            state.side().random.fill(bytes);
             OK
         }
         None => EFAULT,

@@ -1,6 +1,7 @@
 //! Whether an answer equals the gold answer, by shape: numbers and expressions by value, sets in any order, tuples in
 //! order, intervals by bounds and closure, matrices by element, equations up to a constant factor, words as words.
 
+mod collections;
 mod relation;
 mod rounding;
 mod scalar;
@@ -9,13 +10,16 @@ mod shape;
 mod value;
 
 use crate::lex::Commas;
-use crate::limits::{ELEMENTS, PRECISE_CALLS};
+use crate::lexicon::Context;
 use crate::number::{Mix, exact, modular};
 use crate::reading::{Reading, read_with};
-use crate::tree::{Expr, Relator};
+use crate::trace::Trace;
+use crate::tree::Expr;
+use crate::work::Work;
+use dashu_ratio::RBig;
+use rlvr_verdict::Step;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::cell::Cell;
 
 /// What counts as equal where mathematics alone does not say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +39,25 @@ pub struct Policies {
     pub rename_variables: bool,
     /// Whether an inequality passes for the set of its solutions, where the gold answer is the set.
     pub inequality_for_set: bool,
+    /// Whether a comma between digits may be a decimal point, where that fits the other side: `1,5` for 1.5.
+    pub decimal_comma: bool,
+    /// Whether an answer may leave something to compute where the gold answer is a number.
+    pub unevaluated: Unevaluated,
     /// The base of a logarithm without one.
     pub log: Log,
+}
+
+/// What an answer may leave to compute where the gold answer is a number: `437 + 2 \cdot 234` may be the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unevaluated {
+    /// Anything.
+    Any,
+    /// Arithmetic, powers, roots and functions of numbers; no sums or products with bounds, no gcd, lcm, least or greatest
+    /// of several, no remainder, no determinant.
+    Arithmetic,
+    /// Nothing: it must be a number, a fraction of numbers, or one in scientific notation.
+    Nothing,
 }
 
 /// The base of `\log`.
@@ -61,6 +82,8 @@ impl Default for Policies {
             rename_constant: true,
             rename_variables: false,
             inequality_for_set: true,
+            decimal_comma: true,
+            unevaluated: Unevaluated::Arithmetic,
             log: Log::Either,
         }
     }
@@ -85,13 +108,21 @@ impl Finding {
     }
 }
 
-/// Comparisons of values that one answer may cost.
-const COMPARISONS: u32 = 300;
-
 /// Compares an answer with the gold answer under policies.
 pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding {
-    let numbers = (&gold.expr, &answer.expr);
-    if let (Expr::Number(g), Expr::Number(a)) = numbers
+    compare_within(gold, answer, policies, &Work::default(), Context::default(), &Trace::default())
+}
+
+/// Compares within the work that is left for a verdict.
+pub(crate) fn compare_within(
+    gold: &Reading,
+    answer: &Reading,
+    policies: &Policies,
+    work: &Work,
+    context: Context<'_>,
+    trace: &Trace,
+) -> Finding {
+    if let (Expr::Number(g), Expr::Number(a)) = (&gold.expr, &answer.expr)
         && g.value == a.value
     {
         return Finding::yes("equal values");
@@ -99,19 +130,12 @@ pub fn compare(gold: &Reading, answer: &Reading, policies: &Policies) -> Finding
     if gold.plain == answer.plain {
         return Finding::yes("the same text");
     }
-    let comparer = Comparer {
-        policies,
-        seed: Mix::of(&gold.plain).0,
-        left: Cell::new(COMPARISONS),
-        precise: Cell::new(PRECISE_CALLS),
-    };
-    let whole = |reading: &Reading| shape::matrices(&shape::parameters(&reading.expr));
-    let (g, a) = (whole(gold), whole(answer));
-    let finding = comparer.compare(&g, &a);
-    if finding.equal {
-        return finding;
+    let comparer = Comparer { policies, seed: Mix::of(&gold.plain).0, work, context, trace };
+    let finding = comparer.readings(gold, answer);
+    if !finding.equal && work.is_over() {
+        return Finding::no("comparing takes more work than a verdict may");
     }
-    comparer.other_commas(gold, answer).unwrap_or(finding)
+    finding
 }
 
 /// Whether a relation says what a name is, as `x = 5` does.
@@ -119,19 +143,57 @@ pub(crate) fn says_a_value(relation: &Expr) -> bool {
     shape::assigned(relation).or_else(|| shape::member(relation)).is_some()
 }
 
+/// Whether it is a number, or a quotient or negative of one, with a unit or without.
+pub(crate) fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) => true,
+        Expr::Negative(inner) | Expr::Percent(inner) | Expr::Quantity(inner, _) => is_number(inner),
+        Expr::Quotient(above, below) => is_number(above) && is_number(below),
+        _ => false,
+    }
+}
+
 struct Comparer<'p> {
     policies: &'p Policies,
     seed: u64,
-    left: Cell<u32>,
-    /// Function calls at high precision that may still be made.
-    precise: Cell<usize>,
+    work: &'p Work,
+    context: Context<'p>,
+    trace: &'p Trace,
 }
 
 impl Comparer<'_> {
-    fn spend(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left > 0
+    fn readings(&self, gold: &Reading, answer: &Reading) -> Finding {
+        let whole = |reading: &Reading| shape::matrices(&shape::parameters(&reading.expr), self.work);
+        let (Some(g), Some(a)) = (whole(gold), whole(answer)) else {
+            return Finding::no("its matrices are more than can be multiplied");
+        };
+        let mut finding = self.compare(&g, &a);
+        if !finding.equal {
+            finding = self.other_commas(gold, answer).unwrap_or(finding);
+        }
+        if finding.equal && is_number(&gold.expr) { self.evaluated(finding, &answer.expr) } else { finding }
+    }
+
+    /// A finding of equality with a number, under the policy on answers that leave something to compute.
+    fn evaluated(&self, finding: Finding, answer: &Expr) -> Finding {
+        let answer = shape::assigned(answer).unwrap_or(answer);
+        if shape::is_evaluated(answer) {
+            return finding;
+        }
+        match self.policies.unevaluated {
+            Unevaluated::Any => {}
+            Unevaluated::Arithmetic if answer.any(&shape::restates) => {
+                return Finding::no("it leaves to compute what the answer is; policy `unevaluated`");
+            }
+            Unevaluated::Arithmetic => {}
+            Unevaluated::Nothing => return Finding::no("it is not evaluated; policy `unevaluated`"),
+        }
+        Finding::yes(format!("{}, by policy `unevaluated`", finding.why))
+    }
+
+    /// The exact value, if there is one within the work that is left.
+    fn exact(&self, expr: &Expr) -> Option<RBig> {
+        exact::value(expr, self.work)
     }
 
     fn prime(&self) -> u64 {
@@ -143,7 +205,10 @@ impl Comparer<'_> {
         let digits = |text: &str| {
             text.as_bytes().windows(3).any(|w| w[1] == b',' && w[0].is_ascii_digit() && w[2].is_ascii_digit())
         };
-        let list = |e: &Expr| matches!(e, Expr::List(_) | Expr::Set(_));
+        let list = |e: &Expr| matches!(e, Expr::List(_));
+        if matches!(gold.expr, Expr::Set(_)) || matches!(answer.expr, Expr::Set(_)) {
+            return None;
+        }
         let (many, one) = (list(&gold.expr), list(&answer.expr));
         if many == one {
             return None;
@@ -152,22 +217,36 @@ impl Comparer<'_> {
             let other = digits(&reading.text).then(|| read_with(&reading.text, commas).ok())??;
             (other.expr != reading.expr).then_some(other.expr)
         };
+        let decimal = |finding: Finding| Finding {
+            why: format!("{}, with a decimal comma, by policy `decimal_comma`", finding.why).into(),
+            ..finding
+        };
         let found = if many {
             let separate =
                 reread(answer, Commas::Separate).filter(|e| list(e)).map(|a| self.compare(&gold.expr, &a));
-            separate.or_else(|| reread(gold, Commas::Decimal).map(|g| self.compare(&g, &answer.expr)))
+            separate.filter(|f| f.equal).or_else(|| {
+                let gold = reread(gold, Commas::Decimal).filter(|_| self.policies.decimal_comma)?;
+                Some(decimal(self.compare(&gold, &answer.expr)))
+            })
         } else {
-            reread(answer, Commas::Decimal).map(|a| self.compare(&gold.expr, &a))
+            reread(answer, Commas::Decimal)
+                .filter(|_| self.policies.decimal_comma)
+                .map(|a| decimal(self.compare(&gold.expr, &a)))
         };
         found.filter(|f| f.equal)
     }
 
     fn compare(&self, gold: &Expr, answer: &Expr) -> Finding {
+        let finding = self.by_shape(gold, answer);
+        self.trace
+            .step(|| Step::rule("compared", finding.equal, format!("{answer} with {gold}: {}", finding.why)));
+        finding
+    }
+
+    fn by_shape(&self, gold: &Expr, answer: &Expr) -> Finding {
         match (gold, answer) {
             (Expr::Relation(..), _) | (_, Expr::Relation(..)) => self.relations(gold, answer),
-            (Expr::Comprehension(_, g), Expr::Comprehension(_, a)) => self.compare(g, a),
-            (Expr::Comprehension(_, g), a) => self.compare(g, a),
-            (g, Expr::Comprehension(_, a)) => self.compare(g, a),
+            (Expr::Comprehension(..), _) | (_, Expr::Comprehension(..)) => self.builders(gold, answer),
             _ if shape::is_scalar(gold) && shape::has_signs(gold)
                 || shape::is_scalar(answer) && shape::has_signs(answer) =>
             {
@@ -212,7 +291,7 @@ impl Comparer<'_> {
                 _ => Finding::no("one is a time"),
             },
             _ if shape::is_scalar(gold) && shape::is_scalar(answer) => self.scalars(gold, answer),
-            _ => match (sets::solution(gold), sets::solution(answer)) {
+            _ => match (self.solution(gold), self.solution(answer)) {
                 (Some(g), Some(a)) => self.solutions(&g, &a),
                 _ if gold == answer => Finding::yes("the same form"),
                 _ => Finding::no("another kind of answer"),
@@ -220,133 +299,38 @@ impl Comparer<'_> {
         }
     }
 
-    fn in_order(&self, gold: &[Expr], answer: &[Expr]) -> Finding {
-        for (i, (g, a)) in gold.iter().zip(answer).enumerate() {
-            let one = self.compare(g, a);
-            if !one.equal {
-                return Finding::no(format!("element {} differs: {}", i + 1, one.why));
+    /// Set builders: by condition where their elements are just a name, and otherwise by elements and condition.
+    fn builders(&self, gold: &Expr, answer: &Expr) -> Finding {
+        let plain = |e: &Expr| match e {
+            Expr::Comprehension(element, condition) => {
+                sets::plain_builder(element, condition).map(|(name, c)| (name.to_owned(), c.clone()))
             }
-        }
-        Finding::yes("equal elements")
-    }
-
-    /// A matrix of one row or column beside a tuple.
-    fn vector(&self, matrix: &[Vec<Expr>], other: &Expr, gold_is_matrix: bool) -> Finding {
-        let cells: Vec<Expr> = matrix.concat();
-        let flat = matrix.len() == 1 || matrix[0].len() == 1;
-        let list = match other {
-            Expr::Tuple(v) => v.clone(),
-            Expr::Interval(a, b, true, true) => vec![(**a).clone(), (**b).clone()],
-            _ => return Finding::no("only one is a matrix"),
+            _ => None,
         };
-        if !flat || cells.len() != list.len() {
-            return Finding::no("only one is a matrix");
-        }
-        if gold_is_matrix { self.in_order(&cells, &list) } else { self.in_order(&list, &cells) }
-    }
-
-    fn ratios(&self, gold: &[Expr], answer: &[Expr]) -> Finding {
-        if gold.len() != answer.len() {
-            return Finding::no("a ratio of another length");
-        }
-        let (Some(g), Some(a)) = (values(gold), values(answer)) else { return self.in_order(gold, answer) };
-        let zero = g.iter().chain(&a).any(|v| v.is_zero());
-        let proportional = g.iter().zip(&a).all(|(x, y)| x * &a[0] == y * &g[0]);
-        if g == a || !zero && proportional {
-            Finding::yes("the same ratio")
-        } else {
-            Finding::no("another ratio")
-        }
-    }
-
-    /// Lists and sets in any order; each of their elements must have its like in the other.
-    fn collections(&self, gold: &Expr, answer: &Expr) -> Finding {
-        if let (Some(g), Some(a)) = (shape::named_values(gold), shape::named_values(answer))
-            && g.len() == a.len()
-            && let Some(ordered) = g
-                .iter()
-                .map(|(name, _)| a.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()))
-                .collect::<Option<Vec<_>>>()
-        {
-            let g: Vec<Expr> = g.into_iter().map(|(_, value)| value).collect();
-            return self.in_order(&g, &ordered);
-        }
-        for (list, tuple, swapped) in [(gold, answer, false), (answer, gold, true)] {
-            if let (Some(values), Expr::Tuple(items)) = (shape::tuple_of_assignments(list), tuple)
-                && values.len() == items.len()
-            {
-                return if swapped { self.in_order(items, &values) } else { self.in_order(&values, items) };
-            }
-        }
-        let relations = |e: &Expr| matches!(e, Expr::List(v) if v.iter().all(|e| matches!(e, Expr::Relation(_, r) if r[0].0 != Relator::Equal) || matches!(e, Expr::Interval(..))));
-        if (relations(gold) || relations(answer))
-            && let (Some(g), Some(a)) = (sets::solution(gold), sets::solution(answer))
-        {
-            return self.solutions(&g, &a);
-        }
-        if let (Expr::Set(v), Expr::Interval(..) | Expr::Union(_))
-        | (Expr::Interval(..) | Expr::Union(_), Expr::Set(v)) = (gold, answer)
-        {
-            return Finding::no(if v.is_empty() { "one is empty" } else { "a set of points is no interval" });
-        }
-        if let (Expr::Tuple(g), Expr::List(a)) = (gold, answer)
-            && g.len() == a.len()
-        {
-            return self.in_order(g, a);
-        }
-        if matches!((gold, answer), (Expr::Tuple(_), _) | (_, Expr::Tuple(_)))
-            && shape::elements(gold).len() != shape::elements(answer).len()
-        {
-            return Finding::no("an ordered tuple is no unordered list");
-        }
-        let (g, a) = (self.distinct(shape::elements(gold)), self.distinct(shape::elements(answer)));
-        if g.len() != a.len() {
-            return Finding::no(format!("{} instead of {}", counted(a.len()), counted(g.len())));
-        }
-        if let (Some(mut g), Some(mut a)) = (values(&g), values(&a)) {
-            g.sort();
-            a.sort();
-            if g == a {
-                return Finding::yes("equal elements in any order");
-            }
-        }
-        if g.len() > ELEMENTS {
-            return Finding::no("too many elements to compare");
-        }
-        let mut left: Vec<&Expr> = a.iter().collect();
-        for element in &g {
-            // most lists are in the same order
-            let Some(found) = left.iter().position(|other| self.compare(element, other).equal) else {
-                let shown: String = element.to_string().chars().take(40).collect();
-                return Finding::no(format!("there is no {shown} among its elements"));
-            };
-            left.remove(found);
-        }
-        Finding::yes("equal elements in any order")
-    }
-
-    /// Elements without those that are the same rational, or written the same, as one before.
-    fn distinct(&self, elements: Vec<Expr>) -> Vec<Expr> {
-        let mut seen = std::collections::BTreeSet::new();
-        let mut forms: Vec<Expr> = Vec::new();
-        elements
-            .into_iter()
-            .filter(|e| match exact::value(e) {
-                Some(value) => seen.insert(value),
-                None if forms.len() > ELEMENTS || forms.contains(e) => false,
-                None => {
-                    forms.push(e.clone());
-                    true
+        match (plain(gold), plain(answer)) {
+            (Some((name, g)), Some((other, a))) => self.compare(&g, &shape::renamed(&a, &other, &name)),
+            (Some((_, g)), None) if !matches!(answer, Expr::Comprehension(..)) => self.compare(&g, answer),
+            (None, Some((_, a))) if !matches!(gold, Expr::Comprehension(..)) => self.compare(gold, &a),
+            _ => {
+                let (Some((ge, gc)), Some((ae, ac))) = (shape::builder(gold), shape::builder(answer)) else {
+                    return Finding::no("only one is a set of values of an expression");
+                };
+                // the parameter may have another name
+                let (ae, ac) = match (shape::parameter(gc), shape::parameter(ac)) {
+                    (Some(g), Some(a)) => (shape::renamed(ae, a, g), shape::renamed(ac, a, g)),
+                    _ => (ae.clone(), ac.clone()),
+                };
+                let elements = self.compare(ge, &ae);
+                if !elements.equal {
+                    return Finding::no(format!("other elements: {}", elements.why));
                 }
-            })
-            .collect()
+                let conditions = self.compare(gc, &ac);
+                if conditions.equal {
+                    elements
+                } else {
+                    Finding::no(format!("other condition: {}", conditions.why))
+                }
+            }
+        }
     }
-}
-
-fn values(list: &[Expr]) -> Option<Vec<dashu_ratio::RBig>> {
-    list.iter().map(exact::value).collect()
-}
-
-fn counted(count: usize) -> String {
-    if count == 1 { "1 answer".into() } else { format!("{count} answers") }
 }

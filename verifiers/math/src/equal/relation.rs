@@ -1,16 +1,25 @@
 //! Equations, inequalities and chains of them, beside one another and beside what they assign.
 
 use super::scalar::{Question, names};
-use super::{Comparer, Finding, sets, shape};
+use super::{Comparer, Finding, shape};
 use crate::tree::{Expr, Relator};
 
 impl Comparer<'_> {
     /// At least one side is a relation.
     pub(super) fn relations(&self, gold: &Expr, answer: &Expr) -> Finding {
-        if shape::named_values(gold).is_some() && shape::named_values(answer).is_some() {
+        let named = |e: &Expr| shape::named_values(e).is_some();
+        let point = |e: &Expr| matches!(e, Expr::Tuple(_));
+        if named(gold) && (named(answer) || point(answer)) || point(gold) && named(answer) {
             return self.collections(gold, answer);
         }
         match (gold, answer) {
+            // `x \equiv 5 \pmod 7` and `5 \pmod 7`
+            (Expr::Relation(_, rest), residue) | (residue, Expr::Relation(_, rest))
+                if is_residue(residue)
+                    && matches!(rest.as_slice(), [(Relator::Other, side)] if is_residue(side)) =>
+            {
+                self.compare(&rest[0].1, residue)
+            }
             (Expr::Relation(gf, gr), Expr::Relation(af, ar)) => self.both(gold, answer, (gf, gr), (af, ar)),
             (Expr::Relation(..), other) => match self.said(gold) {
                 // `x + y = 1` is a line, not 1
@@ -73,7 +82,7 @@ impl Comparer<'_> {
         {
             return self.collections(gold, answer);
         }
-        match (sets::solution(gold), sets::solution(answer)) {
+        match (self.solution(gold), self.solution(answer)) {
             (Some(g), Some(a)) => self.solutions(&g, &a),
             _ => Finding::no("only one is a relation, and it does not say what the answer is"),
         }
@@ -106,7 +115,7 @@ impl Comparer<'_> {
         {
             return self.compare(g, a);
         }
-        if let (Some(g), Some(a)) = (sets::solution(gold), sets::solution(answer))
+        if let (Some(g), Some(a)) = (self.solution(gold), self.solution(answer))
             && !self.inequality(gold, answer)
         {
             let finding = self.solutions(&g, &a);
@@ -211,6 +220,11 @@ impl Comparer<'_> {
             _ => Finding::no("another relation"),
         }
     }
+}
+
+/// Whether it is a number modulo another.
+fn is_residue(expr: &Expr) -> bool {
+    matches!(expr, Expr::Opaque(name, _) if name.as_ref() == "mod")
 }
 
 /// The relation read from the right.

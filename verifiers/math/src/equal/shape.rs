@@ -2,8 +2,11 @@
 //! that are sums or products, lists of lists.
 
 use super::sets::named;
-use crate::limits::ELEMENTS;
-use crate::tree::{Expr, Function, Relator};
+use crate::limits::NODES;
+use crate::number::{evaluate::size, exact};
+use crate::tree::{Expr, Function, Number, Relator};
+use crate::work::Work;
+use std::cell::Cell;
 
 /// The elements of a list or set, both signs as two of them.
 pub(super) fn elements(expr: &Expr) -> Vec<Expr> {
@@ -61,20 +64,73 @@ pub(super) fn assigned(expr: &Expr) -> Option<&Expr> {
     let Expr::Relation(first, rest) = expr else { return None };
     if let [(Relator::Approx, side)] = rest.as_slice() {
         // `1/3 \approx 0.33` is a third, `x \approx 0.33` is 0.33
-        return Some(if named(first) { side } else { first });
+        return if named(first) { Some(side).filter(|_| assignable(first)) } else { Some(first) };
     }
     let exact = rest.iter().take_while(|(r, _)| *r == Relator::Equal).count();
     if exact == 0 || !rest[exact..].iter().all(|(r, _)| *r == Relator::Approx) {
         return None;
     }
     if named(first) {
-        return Some(&rest[exact - 1].1);
+        return assignable(first).then(|| &rest[exact - 1].1);
     }
     // `5 = x`
     match rest.as_slice() {
-        [(_, side)] if named(side) && !matches!(side, Expr::Opaque(..) | Expr::Series(_)) => Some(first),
+        [(_, side)]
+            if named(side) && assignable(side) && !matches!(side, Expr::Opaque(..) | Expr::Series(_)) =>
+        {
+            Some(first)
+        }
         _ => None,
     }
+}
+
+/// Whether what is made of names has one value by its name: `|x| = 5` says that x is 5 or -5. Lengths, sizes of sets and
+/// absolute values of complex numbers, `|AB|`, `|S|` and `|z|`, are values.
+fn assignable(expr: &Expr) -> bool {
+    let real = |e: &Expr| match e {
+        Expr::Variable(name) => {
+            name.chars().next().is_some_and(char::is_lowercase)
+                && !name.contains(' ')
+                && !matches!(name.split('_').next(), Some("z" | "w"))
+        }
+        _ => false,
+    };
+    !expr.any(&|e| matches!(e, Expr::Apply(Function::Abs, v) if v.iter().any(|inner| inner.any(&real))))
+}
+
+/// The element and the condition of a set builder, or of an expression beside the condition of its parameter.
+pub(super) fn builder(expr: &Expr) -> Option<(&Expr, &Expr)> {
+    match expr {
+        Expr::Comprehension(element, condition) => Some((element, condition)),
+        Expr::List(parts) => match parts.as_slice() {
+            [element, condition @ Expr::Relation(_, rest)]
+                if matches!(rest.as_slice(), [(Relator::In, _)]) =>
+            {
+                Some((assigned(element).unwrap_or(element), condition))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What a condition says the set of.
+pub(super) fn parameter(condition: &Expr) -> Option<&str> {
+    match condition {
+        Expr::Relation(first, rest) if matches!(rest.as_slice(), [(Relator::In, _)]) => match &**first {
+            Expr::Variable(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The expression with one name in place of another.
+pub(super) fn renamed(expr: &Expr, from: &str, to: &str) -> Expr {
+    if from == to {
+        return expr.clone();
+    }
+    expr.map(&|e| matches!(e, Expr::Variable(n) if n.as_ref() == from).then(|| Expr::Variable(to.into())))
 }
 
 /// Whether a relation's first side is a sum of names, such as `x + y`.
@@ -90,6 +146,54 @@ pub(super) fn member(expr: &Expr) -> Option<&Expr> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The values of assignments in the order of their names, where one side has no names: `y = 1, x = 2` is (2, 1).
+pub(super) fn by_name(mut values: Vec<(String, Expr)>) -> Vec<Expr> {
+    values.sort_by(|a, b| a.0.cmp(&b.0));
+    values.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Whether an answer is a number in a form that leaves nothing to compute: digits, a fraction of them, scientific
+/// notation, with a sign, a unit, or in other words. What is no value at all is not asked for one.
+pub(super) fn is_evaluated(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Based(..) | Expr::Text(_) | Expr::Time(..) | Expr::Constant(_) => true,
+        Expr::Negative(inner) | Expr::Percent(inner) | Expr::Quantity(inner, _) => is_evaluated(inner),
+        Expr::Quotient(above, below) => super::is_number(above) && super::is_number(below),
+        Expr::Ratio(parts) | Expr::List(parts) | Expr::Set(parts) | Expr::Tuple(parts) => {
+            parts.iter().all(|part| is_evaluated(assigned(part).unwrap_or(part)))
+        }
+        Expr::Power(base, exponent) => **base == Expr::integer(10) && super::is_number(exponent),
+        Expr::Product(factors) => match factors.as_slice() {
+            [value, scale @ Expr::Power(..)] => super::is_number(value) && is_evaluated(scale),
+            // "2.5 million", 30 degrees
+            [value, Expr::Number(_) | Expr::Constant(crate::tree::Constant::Degree)] => {
+                super::is_number(value)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether it only restates what was asked.
+pub(super) fn restates(expr: &Expr) -> bool {
+    match expr {
+        Expr::Series(_) => true,
+        Expr::Apply(function, _) => matches!(
+            function,
+            Function::Gcd
+                | Function::Lcm
+                | Function::Min
+                | Function::Max
+                | Function::Mod
+                | Function::Floor
+                | Function::Ceil
+        ),
+        Expr::Opaque(name, _) => name.as_ref() != "dots",
+        _ => false,
     }
 }
 
@@ -113,7 +217,7 @@ pub(super) fn named_values(expr: &Expr) -> Option<Vec<(String, Expr)>> {
 }
 
 /// Assignments to different names as the tuple of what they assign.
-pub(super) fn tuple_of_assignments(expr: &Expr) -> Option<Vec<Expr>> {
+fn tuple_of_assignments(expr: &Expr) -> Option<Vec<Expr>> {
     let Expr::List(items) = expr else { return None };
     let mut names = Vec::new();
     let mut values = Vec::new();
@@ -153,36 +257,72 @@ pub(super) fn parameters(expr: &Expr) -> Expr {
     })
 }
 
-/// The tree with sums and products of matrices carried out.
-pub(super) fn matrices(expr: &Expr) -> Expr {
+/// The tree with sums and products of matrices carried out; none where a result has more than [`NODES`] parts or takes
+/// more work than is left.
+pub(super) fn matrices(expr: &Expr, work: &Work) -> Option<Expr> {
     if !expr.any(&|e| matches!(e, Expr::Matrix(_))) {
-        return expr.clone();
+        return Some(expr.clone());
     }
-    expr.map(&|e| match e {
+    let over = Cell::new(false);
+    let carried = expr.map(&|e| {
+        let result = carried_out(e, work);
+        over.set(over.get() || result.is_err());
+        result.unwrap_or(None)
+    });
+    (!over.get()).then_some(carried)
+}
+
+/// A result is more than may be computed.
+struct TooLarge;
+
+/// What a sum, product, quotient, negative or determinant of matrices is; none for what is none of these.
+fn carried_out(expr: &Expr, work: &Work) -> Result<Option<Expr>, TooLarge> {
+    let all = |v: &[Expr]| v.iter().map(|e| matrices(e, work).ok_or(TooLarge)).collect::<Result<Vec<_>, _>>();
+    Ok(match expr {
         Expr::Sum(terms) => {
-            let terms: Vec<Expr> = terms.iter().map(matrices).collect();
-            Some(added(&terms).map_or(Expr::Sum(terms), Expr::Matrix))
+            let terms = all(terms)?;
+            let sum = added(&terms).map(|rows| kept(rows, work)).transpose()?;
+            Some(sum.map_or(Expr::Sum(terms), Expr::Matrix))
         }
         Expr::Product(factors) => {
-            let factors: Vec<Expr> = factors.iter().map(matrices).collect();
-            Some(multiplied(&factors).unwrap_or(Expr::Product(factors)))
+            let factors = all(factors)?;
+            Some(multiplied(&factors, work)?.unwrap_or(Expr::Product(factors)))
         }
-        Expr::Negative(inner) => match matrices(inner) {
+        Expr::Negative(inner) => match matrices(inner, work).ok_or(TooLarge)? {
             Expr::Matrix(rows) => Some(Expr::Matrix(scaled(&rows, &|cell| cell.clone().negative()))),
             inner => Some(Expr::Negative(Box::new(inner))),
         },
-        Expr::Quotient(above, below) => match matrices(above) {
-            Expr::Matrix(rows) => Some(Expr::Matrix(scaled(&rows, &|cell| {
-                Expr::Quotient(Box::new(cell.clone()), below.clone())
-            }))),
+        Expr::Quotient(above, below) => match matrices(above, work).ok_or(TooLarge)? {
+            Expr::Matrix(rows) => Some(Expr::Matrix(kept(
+                scaled(&rows, &|cell| Expr::Quotient(Box::new(cell.clone()), below.clone())),
+                work,
+            )?)),
             _ => None,
         },
         Expr::Opaque(name, parts) if name.as_ref() == "det" => match parts.as_slice() {
-            [Expr::Matrix(rows)] => determinant(rows),
+            [Expr::Matrix(rows)] => {
+                work.spend(24 * rows.iter().flatten().map(size).sum::<u64>()).ok_or(TooLarge)?;
+                determinant(rows)
+            }
             _ => None,
         },
         _ => None,
     })
+}
+
+/// A result's cells, each as a number where it is one, within the limits.
+fn kept(rows: Rows, work: &Work) -> Result<Rows, TooLarge> {
+    let number = |cell: Expr| match exact::value(&cell, work) {
+        Some(value) => Expr::Number(Number { value, decimal: None }),
+        None => cell,
+    };
+    let rows: Rows = rows.into_iter().map(|row| row.into_iter().map(number).collect()).collect();
+    let parts: u64 = rows.iter().flatten().map(size).sum();
+    if parts > NODES as u64 {
+        return Err(TooLarge);
+    }
+    work.spend(12 * parts).ok_or(TooLarge)?;
+    Ok(rows)
 }
 
 type Rows = Vec<Vec<Expr>>;
@@ -219,7 +359,8 @@ fn added(terms: &[Expr]) -> Option<Rows> {
     sum
 }
 
-fn multiplied(factors: &[Expr]) -> Option<Expr> {
+/// The product of factors of which some are matrices; none where there is none or they do not fit.
+fn multiplied(factors: &[Expr], work: &Work) -> Result<Option<Expr>, TooLarge> {
     let mut scalars = Vec::new();
     let mut product: Option<Rows> = None;
     for factor in factors {
@@ -230,27 +371,38 @@ fn multiplied(factors: &[Expr]) -> Option<Expr> {
         product = Some(match product {
             None => rows.clone(),
             Some(before) => {
-                if before[0].len() != rows.len() || before.len() * rows.len() * rows[0].len() > ELEMENTS {
-                    return None;
+                if before[0].len() != rows.len() {
+                    return Ok(None);
                 }
+                // every cell of a factor is in as many cells of the result as the other has columns or rows
+                let parts = |rows: &Rows| rows.iter().flatten().map(size).sum::<u64>();
+                let result = parts(&before) * rows[0].len() as u64 + parts(rows) * before.len() as u64;
+                if result > 4 * NODES as u64 {
+                    return Err(TooLarge);
+                }
+                work.spend(8 * result).ok_or(TooLarge)?;
                 let cell = |row: &Vec<Expr>, j: usize| {
-                    Expr::Sum(
-                        row.iter()
-                            .zip(rows)
-                            .map(|(a, b)| Expr::Product(vec![a.clone(), b[j].clone()]))
-                            .collect(),
-                    )
+                    let pairs = row.iter().zip(rows);
+                    Expr::Sum(pairs.map(|(a, b)| Expr::Product(vec![a.clone(), b[j].clone()])).collect())
                 };
-                before.iter().map(|row| (0..rows[0].len()).map(|j| cell(row, j)).collect()).collect()
+                let columns = 0..rows[0].len();
+                kept(
+                    before.iter().map(|row| columns.clone().map(|j| cell(row, j)).collect()).collect(),
+                    work,
+                )?
             }
         });
     }
-    let rows = product?;
+    let Some(rows) = product else { return Ok(None) };
     if scalars.is_empty() {
-        return Some(Expr::Matrix(rows));
+        return Ok(Some(Expr::Matrix(rows)));
     }
     let scale = |cell: &Expr| Expr::Product(scalars.iter().cloned().chain([cell.clone()]).collect());
-    Some(Expr::Matrix(scaled(&rows, &scale)))
+    let result = scalars.iter().map(size).sum::<u64>() * rows.iter().map(|r| r.len() as u64).sum::<u64>();
+    if result > 4 * NODES as u64 {
+        return Err(TooLarge);
+    }
+    Ok(Some(Expr::Matrix(kept(scaled(&rows, &scale), work)?)))
 }
 
 /// The determinant of up to 4 rows, by its first row.

@@ -1,8 +1,7 @@
 //! Values with what they count, numbers and expressions under the policies, and words.
 
 use super::scalar::{self, Question};
-use super::{Comparer, Finding, sets, shape};
-use crate::number::exact;
+use super::{Comparer, Finding, shape};
 use crate::tree::Expr;
 use crate::units::Match;
 use crate::words;
@@ -24,7 +23,7 @@ impl Comparer<'_> {
         if nothing(text) && matches!(other, Expr::Set(v) if v.is_empty()) {
             return Finding::yes("no elements");
         }
-        if let (Some(g), Some(a)) = (sets::solution(expr), sets::solution(other)) {
+        if let (Some(g), Some(a)) = (self.solution(expr), self.solution(other)) {
             return self.solutions(&g, &a);
         }
         // letters that are a product in one and a word in the other: `abc`
@@ -46,6 +45,14 @@ impl Comparer<'_> {
     /// Values, with what they count.
     pub(super) fn scalars(&self, gold: &Expr, answer: &Expr) -> Finding {
         match (gold, answer) {
+            (Expr::Quantity(_, unit), Expr::Quantity(_, other))
+                if other
+                    .unvouched(&self.context)
+                    .filter(|w| !unit.strange.iter().any(|u| **u == **w))
+                    .is_some() =>
+            {
+                Finding::no(format!("what \"{}\" says of the number is not known", other.name))
+            }
             (Expr::Quantity(g, unit), Expr::Quantity(a, other)) => match unit.compare(other) {
                 Match::Same => self.scalars(g, a),
                 Match::Factor(factor) => {
@@ -59,6 +66,15 @@ impl Comparer<'_> {
                 if let Some(degrees) = shape::degrees(other).filter(|_| unit.name.contains("rad")) {
                     let angle = Expr::Product(vec![degrees, Expr::Constant(crate::tree::Constant::Degree)]);
                     return self.expressions(value, &angle, Question::Equal);
+                }
+                let temperature = matches!(unit.name.as_ref(), "celsius" | "fahrenheit");
+                let degrees = shape::degrees(other);
+                if matches!(other, Expr::Percent(_)) || degrees.is_some() && !temperature {
+                    return Finding::no(format!("one is in {}, the other is not", unit.name));
+                }
+                let other = degrees.as_ref().unwrap_or(other);
+                if let Some(word) = unit.unvouched(&self.context) {
+                    return Finding::no(format!("what \"{word}\" says of the number is not known"));
                 }
                 if !self.policies.missing_unit {
                     return Finding::no(format!(
@@ -76,7 +92,7 @@ impl Comparer<'_> {
             (Expr::Percent(g), Expr::Percent(a)) => self.scalars(g, a),
             (Expr::Percent(value), other) | (other, Expr::Percent(value)) => {
                 let hundredths = self.values(gold, answer);
-                if hundredths.equal || !self.policies.missing_percent || exact::value(other).is_none() {
+                if hundredths.equal || !self.policies.missing_percent || self.exact(other).is_none() {
                     return hundredths;
                 }
                 let plain = matches!(other, Expr::Number(_) | Expr::Negative(_) | Expr::Quotient(..));
@@ -112,7 +128,7 @@ impl Comparer<'_> {
     }
 
     fn values(&self, gold: &Expr, answer: &Expr) -> Finding {
-        if let (Some(g), Some(a)) = (exact::value(gold), exact::value(answer)) {
+        if let (Some(g), Some(a)) = (self.exact(gold), self.exact(answer)) {
             if g == a {
                 return Finding::yes("equal values");
             }
@@ -165,19 +181,17 @@ impl Comparer<'_> {
                 );
             }
         }
-        let constant = |name: &str, expr: &Expr| {
-            let stem = name.split('_').next().unwrap_or_default();
-            let free = matches!(expr, Expr::Sum(terms) if terms.iter().any(|t| matches!(t, Expr::Variable(n) if n.as_ref() == name)));
-            free && matches!(stem, "C" | "c" | "K" | "k" | "D" | "A" | "B")
-        };
+        let free = |name: &str, expr: &Expr| matches!(expr, Expr::Sum(terms) if terms.iter().any(|t| matches!(t, Expr::Variable(n) if n.as_ref() == name)));
         let only = |mine: &[String], other: &[String]| {
             let mut extra = mine.iter().filter(|n| !other.contains(n));
             extra.next().filter(|_| extra.next().is_none()).cloned()
         };
         if self.policies.rename_constant
             && let (Some(x), Some(y)) = (only(&g, &a), only(&a, &g))
-            && constant(&x, gold)
-            && constant(&y, answer)
+            && free(&x, gold)
+            && free(&y, answer)
+            && constant_of_integration(&x, &g)
+            && matches!(y.split('_').next(), Some("C" | "c" | "K" | "k"))
         {
             return missing(
                 self.expressions(gold, &replaced(&[y], &[x]), Question::Equal),
@@ -185,6 +199,17 @@ impl Comparer<'_> {
             );
         }
         finding
+    }
+}
+
+/// Whether a name among others is that of an antiderivative's constant: C where no other capital is a parameter beside it, c
+/// where all others are the usual variables.
+fn constant_of_integration(name: &str, all: &[String]) -> bool {
+    let mut others = all.iter().filter(|other| *other != name);
+    match name.split('_').next() {
+        Some("C") => !others.any(|other| other.starts_with(|c: char| c.is_ascii_uppercase())),
+        Some("c") => others.all(|other| matches!(other.as_str(), "x" | "t" | "y" | "u" | "z" | "\\theta")),
+        _ => false,
     }
 }
 

@@ -5,10 +5,10 @@ use memchr::memmem;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A complete box: all of it, and what is inside.
-struct Framed {
-    outer: Range<usize>,
-    inner: Range<usize>,
+/// A complete box or tag: all of it, and what is inside.
+pub(super) struct Framed {
+    pub outer: Range<usize>,
+    pub inner: Range<usize>,
 }
 
 /// Length of a box's opening at this place, with its brace.
@@ -91,25 +91,46 @@ fn only(text: &str) -> Option<Framed> {
     if last_opening(bytes, start).is_some() {
         return None;
     }
-    let inner = start + opening(&bytes[start..])?;
+    let Some(length) = opening(&bytes[start..]) else { return bare(text, start) };
+    let inner = start + length;
     let end = closing(bytes, inner)?;
     Some(Framed { outer: start..end + 1, inner: inner..end })
 }
 
+/// `\boxed 5`, which frames one character.
+fn bare(text: &str, start: usize) -> Option<Framed> {
+    let name = text[start + 1..].find(|c: char| !c.is_ascii_alphabetic())? + start + 1;
+    let inner = name + text[name..].len() - text[name..].trim_start_matches(' ').len();
+    let mut after = text[inner..].chars();
+    let one = after.next().filter(char::is_ascii_alphanumeric)?;
+    let alone = !after.next().is_some_and(|c| c.is_alphanumeric() || ".,/^_".contains(c) && c != '.');
+    let ends = !text[inner + 1..].starts_with(['.', ','])
+        || !text[inner + 2..].starts_with(|c: char| c.is_ascii_digit());
+    (alone && ends && inner > name)
+        .then(|| Framed { outer: start..inner + one.len_utf8(), inner: inner..inner + one.len_utf8() })
+}
+
+/// The last box, in the last [`BOX_BYTES`] of a text.
 pub(super) fn boxed(text: &str) -> Option<Extracted<'_>> {
     last_opening(text.as_bytes(), text.len())?;
     let found_boxes = only(text).map_or_else(|| boxes(text), |one| vec![one]);
-    let last = found_boxes.last()?;
+    joined(text, &found_boxes, Rule::Boxed)
+}
+
+/// The answer of the last of several boxes or tags, and of those that are joined to it.
+pub(super) fn joined<'a>(text: &'a str, all: &[Framed], rule: Rule) -> Option<Extracted<'a>> {
+    let last = all.last()?;
     let mut items = vec![last];
     let mut chosen = false;
-    for pair in found_boxes.windows(2).rev() {
+    for pair in all.windows(2).rev() {
         let Some(either) = connective(&text[pair[0].outer.end..pair[1].outer.start]) else { break };
         chosen |= either;
         items.push(&pair[0]);
     }
     let first = items[items.len() - 1].outer.start;
-    let mut extracted = found(text, Rule::Boxed, first..last.outer.end, last.inner.clone());
+    let mut extracted = found(text, rule, first..last.outer.end, last.inner.clone());
     extracted.open_end = false;
+    extracted.objection = super::context::objection(text, first..last.outer.end);
     let content = |b: &&Framed| text[b.inner.clone()].trim();
     if items.iter().any(|b| content(b) != content(&last)) {
         let parts: Vec<&str> = items.iter().rev().map(content).collect();

@@ -6,22 +6,30 @@
 
 mod boxes;
 pub(crate) mod choice;
+mod context;
 mod hedge;
 mod last;
+pub(crate) mod rival;
 mod statement;
+mod tagged;
+mod thinking;
 
-use crate::limits::TAIL_BYTES;
+use crate::limits::{BOX_BYTES, TAIL_BYTES};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+pub use hedge::Beside;
 pub(crate) use last::first_number;
+pub use thinking::Thinking;
 
 /// A place where a final answer may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
+    /// What is between the last `<answer>` and `</answer>`.
+    Tagged,
     /// The last complete `\boxed{...}` or `\fbox{...}`. Boxes joined by "and", "or" or commas are one answer.
     Boxed,
     /// What follows the last `####` on its line.
@@ -39,12 +47,13 @@ pub enum Rule {
 
 impl Rule {
     /// The rules of the policy `auto`, in order.
-    pub const AUTO: [Rule; 4] = [Rule::Boxed, Rule::Hashes, Rule::Phrase, Rule::Whole];
+    pub const AUTO: [Rule; 5] = [Rule::Tagged, Rule::Boxed, Rule::Hashes, Rule::Phrase, Rule::Whole];
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Rule::Tagged => "in <answer>",
             Rule::Boxed => "boxed",
             Rule::Hashes => "after ####",
             Rule::Phrase => "after \"answer\"",
@@ -63,55 +72,52 @@ pub struct Extracted<'a> {
     /// The answer.
     pub text: Cow<'a, str>,
     /// What is offered in its place ("5 or 6"), as it stands beside the answer.
-    pub alternative: Option<&'a str>,
+    pub alternative: Option<Beside<'a>>,
+    /// Why it is no answer by itself, as where a sign stands before its box.
+    pub objection: Option<&'static str>,
     /// Whether the text ends with the answer and nothing marks its end: if the text was cut off, so may be the answer.
     pub open_end: bool,
     /// Where it is stated, in bytes.
     pub at: usize,
 }
 
-/// The part of a completion in which an answer counts: after the last `</think>`, without marks of the end of a turn.
-/// None where a `<think>` is not closed.
-pub fn answer_part(text: &str) -> Option<&str> {
-    let bytes = text.as_bytes();
-    let end = memchr::memmem::rfind(bytes, b"</think>");
-    let part = end.map_or(text, |at| &text[at + "</think>".len()..]);
-    if memchr::memmem::find(part.as_bytes(), b"<think>").is_some() {
-        None
-    } else {
-        Some(without_end_marks(part))
-    }
-}
+/// Marks of the end of a turn that are taken off at most.
+const END_MARKS: usize = 64;
 
 /// Without marks of the end of a turn, and what a sampler wrote after one that opens the next.
-fn without_end_marks(mut text: &str) -> &str {
+pub(crate) fn without_end_marks(mut text: &str) -> &str {
+    let tagged = memchr::memmem::find(text.as_bytes(), b"<answer>").is_some();
     if let Some(at) = memchr::memmem::find(text.as_bytes(), b"<|im_start|>") {
         text = &text[..at];
     }
-    loop {
+    for _ in 0..END_MARKS {
         let end = text.trim_end();
         let cut = if let Some(rest) = end.strip_suffix("|>") {
             rest.rfind("<|").filter(|at| rest.len() - at <= 40)
         } else {
-            let mark = ["</s>", "<eos>", "<end_of_turn>", "</answer>"].iter().find(|m| end.ends_with(**m));
+            let marks = ["</s>", "<eos>", "<end_of_turn>", "</answer>"];
+            let mark = marks[..if tagged { 3 } else { 4 }].iter().find(|m| end.ends_with(**m));
             mark.map(|m| end.len() - m.len())
         };
         match cut {
             Some(at) => text = &text[..at],
-            None => return text,
+            None => break,
         }
     }
+    text
 }
 
 /// Compiles what is compiled once, so that no verdict waits for it.
 pub(crate) fn prepare() {
     let _ = (statement::announcement(""), first_number(""));
+    crate::lexicon::prepare();
 }
 
 /// The final answer by one rule.
 pub fn extract(text: &str, rule: Rule) -> Option<Extracted<'_>> {
     match rule {
-        Rule::Boxed => boxes::boxed(text),
+        Rule::Tagged => in_last(BOX_BYTES, text, tagged::tagged),
+        Rule::Boxed => in_last(BOX_BYTES, text, boxes::boxed),
         Rule::Hashes => statement::hashes(text),
         Rule::Phrase => in_tail(text, statement::phrase),
         Rule::Whole => statement::whole(text),
@@ -122,7 +128,16 @@ pub fn extract(text: &str, rule: Rule) -> Option<Extracted<'_>> {
 
 /// What a rule finds in the last [`TAIL_BYTES`] of a text.
 fn in_tail<'a>(text: &'a str, rule: impl Fn(&'a str) -> Option<Extracted<'a>>) -> Option<Extracted<'a>> {
-    let mut start = text.len().saturating_sub(TAIL_BYTES);
+    in_last(TAIL_BYTES, text, rule)
+}
+
+/// What a rule finds in the last bytes of a text.
+fn in_last<'a>(
+    bytes: usize,
+    text: &'a str,
+    rule: impl Fn(&'a str) -> Option<Extracted<'a>>,
+) -> Option<Extracted<'a>> {
+    let mut start = text.len().saturating_sub(bytes);
     while !text.is_char_boundary(start) {
         start += 1;
     }
@@ -155,6 +170,7 @@ fn found<'a>(text: &'a str, rule: Rule, statement: Range<usize>, answer: Range<u
         rule,
         text: Cow::Borrowed(&text[answer.clone()]),
         alternative: hedge::alternative(text, statement.clone()),
+        objection: None,
         at: statement.start,
         open_end: text[answer.end..].trim_end_matches([' ', '.', ',']).is_empty(),
     }

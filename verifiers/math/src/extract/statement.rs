@@ -5,15 +5,27 @@ use crate::limits::ANSWER_BYTES;
 use regex::Regex;
 use std::sync::LazyLock;
 
+/// Lines with `####` that are looked at, from the end.
+const HEADINGS: usize = 16;
+
+/// What follows the last `####` that stands before an answer. Before words it is a heading, unless they end the text.
 pub(super) fn hashes(text: &str) -> Option<Extracted<'_>> {
-    let start = memchr::memmem::rfind(text.as_bytes(), b"####")? + 4;
-    let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let rest = text[start..end].trim_start_matches('#');
-    let line = trimmed(text, end - rest.len()..end);
-    if line.is_empty() || !short(&text[line.clone()]) {
-        return None;
+    let mut end_of_search = text.len();
+    for _ in 0..HEADINGS {
+        let start = memchr::memmem::rfind(&text.as_bytes()[..end_of_search], b"####")? + 4;
+        let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let rest = text[start..end].trim_start_matches('#');
+        let line = trimmed(text, end - rest.len()..end);
+        if !line.is_empty() && short(&text[line.clone()]) {
+            let last = text[end..].trim().is_empty();
+            let answer = last || crate::reading::read(&text[line.clone()]).is_ok_and(|r| !r.is_words());
+            if answer {
+                return Some(found(text, Rule::Hashes, start - 4..line.end, line));
+            }
+        }
+        end_of_search = text[..start - 4].trim_end_matches('#').len();
     }
-    Some(found(text, Rule::Hashes, start - 4..line.end, line))
+    None
 }
 
 static PHRASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -36,12 +48,54 @@ pub(super) fn announces(text: &str) -> bool {
     PHRASE.as_ref().is_some_and(|p| p.is_match(text))
 }
 
-/// Where the last announcement of an answer is, and where it ends.
+/// Where the last announcement of an answer is, and where it ends. "I do not know what the answer is" announces none.
 pub(super) fn announcement(text: &str) -> Option<(usize, usize)> {
-    let said = PHRASE.as_ref()?.find_iter(text).last()?;
-    // marks of mathematics belong to the answer
-    let marks = ["$", "\\(", "\\["].iter().find(|m| said.as_str().ends_with(**m)).map_or(0, |m| m.len());
-    Some((said.start(), said.end() - marks))
+    let heading = heading(text);
+    let said = PHRASE.as_ref()?.find_iter(text).last().map(|said| {
+        // marks of mathematics belong to the answer
+        let marks = ["$", "\\(", "\\["].iter().find(|m| said.as_str().ends_with(**m)).map_or(0, |m| m.len());
+        (said.start(), said.end() - marks)
+    });
+    let last = match (said, heading) {
+        (Some(said), Some(heading)) if heading.1 > said.1 => heading,
+        (Some(said), _) => said,
+        (None, heading) => heading?,
+    };
+    (!denied(&text[..last.0])).then_some(last)
+}
+
+/// Whether what stands before an announcement in its clause takes it back.
+fn denied(before: &str) -> bool {
+    let clause = before.rfind(['.', '!', '?', '\n', ',', ';', ':']).map_or(before, |at| &before[at + 1..]);
+    let mut last = "";
+    for word in crate::lexicon::words(clause) {
+        let lower = word.to_lowercase();
+        match lower.as_str() {
+            "so" | "thus" | "therefore" | "hence" | "but" | "then" => last = "",
+            "not" | "cannot" | "never" | "doesn't" | "don't" | "can't" | "don’t" | "can’t" | "unsure"
+            | "unknown" | "doubt" => return true,
+            _ => last = word,
+        }
+    }
+    ["what", "whatever", "whether"].iter().any(|w| last.eq_ignore_ascii_case(w))
+}
+
+/// A line that is a heading for the answer, such as `### Answer` or `**Final Answer**`, with the rest of the text after it.
+fn heading(text: &str) -> Option<(usize, usize)> {
+    let mut end = text.len();
+    for _ in 0..4 {
+        let at = memchr::memmem::rfind(&text.as_bytes()[..end], b"nswer")?;
+        let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+        let stop = text[at..].find('\n').map_or(text.len(), |i| at + i);
+        let line = text[start..stop].trim_matches(|c: char| c.is_whitespace() || "#*_:".contains(c));
+        let marked = text[start..stop].trim_start().starts_with(['#', '*', '_']);
+        let name = line.to_ascii_lowercase();
+        if marked && matches!(name.as_str(), "answer" | "final answer" | "the answer" | "the final answer") {
+            return Some((start, stop));
+        }
+        end = at;
+    }
+    None
 }
 
 pub(super) fn phrase(text: &str) -> Option<Extracted<'_>> {
@@ -85,8 +139,8 @@ pub(super) fn sentence(text: &str) -> usize {
     stop.unwrap_or(line)
 }
 
-/// Length of what stands before the first word that opens a reason or a remark, and its comma.
-fn clause(text: &str) -> usize {
+/// Length of what stands before a reason or a remark.
+pub(super) fn clause(text: &str) -> usize {
     const OPENERS: [&str; 12] = [
         "because",
         "since",
@@ -101,16 +155,36 @@ fn clause(text: &str) -> usize {
         "weil",
         "porque",
     ];
-    let line = &text[..text.find('\n').unwrap_or(text.len())];
     // "64, not 65" and "64 (not 65)" take nothing back
-    let line = [", not ", " (not ", ", instead of "]
-        .iter()
-        .filter_map(|m| line.find(m))
-        .min()
-        .map_or(line, |at| &line[..at]);
+    const REMARKS: [&str; 15] = [
+        ", not ",
+        " (not ",
+        ", instead of ",
+        ", and we ",
+        ", and this ",
+        ", and it ",
+        ", and that ",
+        ", and so ",
+        ", but ",
+        ", since ",
+        ", because ",
+        ", so ",
+        ", which ",
+        ", as ",
+        ", hence ",
+    ];
+    let line = &text[..text.find('\n').unwrap_or(text.len())];
+    let line = REMARKS.iter().filter_map(|m| line.find(m)).min().map_or(line, |at| &line[..at]);
+    // "5 - five apples"
+    let dash = [" - ", " – ", " — "].iter().filter_map(|dash| {
+        let at = line.find(dash).filter(|at| *at > 0)?;
+        let word = line[at + dash.len()..].chars().take_while(|c| c.is_alphabetic()).count();
+        (word > 1).then_some(at)
+    });
+    let line = dash.min().map_or(line, |at| &line[..at]);
     let mut at = 0;
     for word in line.split_inclusive(' ') {
-        if at > 0 && OPENERS.contains(&word.trim_end()) {
+        if at > 0 && OPENERS.contains(&word.trim_end().trim_start_matches('(')) {
             return at;
         }
         at += word.len();
@@ -118,48 +192,54 @@ fn clause(text: &str) -> usize {
     line.len()
 }
 
-/// The answer within an announced sentence: after its last verb, or its only number.
+/// Verbs of languages without spaces, or whose verbs end the sentence.
+const OTHER_VERBS: [&str; 6] = ["是", "为", "等于", " هو ", " هي ", " है "];
+
+/// The answer within an announced sentence that says more: the value after the last verb ("the largest n is 34", "there are
+/// 34 marbles"), or after words that say nothing ("therefore 34"). None where a word is beside it that is not known to
+/// say nothing, or one takes it back: "the square root of 16", "anything but 5".
 pub(super) fn within(text: &str) -> Option<&str> {
-    const VERBS: [&str; 18] = [
-        " is ",
-        " are ",
-        " equals ",
-        " was ",
-        " be ",
-        " est ",
-        " sont ",
-        " est de ",
-        " ist ",
-        " beträgt ",
-        " es ",
-        " son ",
-        "是",
-        "为",
-        "等于",
-        " هو ",
-        " هي ",
-        " है ",
-    ];
-    // words that change the number beside them or take it back
-    const CHANGES: &str = "not never cannot neither nor isn can doubt maybe perhaps least most less more than fewer greater \
-        over under below above between minus negative plus half double twice or and pas jamais nicht no nunca 不 没 非";
-    if text
-        .split(|c: char| !c.is_alphabetic())
-        .any(|w| CHANGES.split_whitespace().any(|n| w.eq_ignore_ascii_case(n)))
+    let mut verb = None;
+    let mut at = 0;
+    let mut formula = false;
+    for word in text.split_inclusive([' ', '\n']) {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '\\' && c != '$');
+        if !formula && !bare.contains(['\\', '$']) {
+            if crate::lexicon::denies(bare) || at > 0 && crate::lexicon::relates(bare) {
+                return None;
+            }
+            if crate::lexicon::says(bare) {
+                verb = Some(at + word.len());
+            }
+        }
+        formula ^= word.matches('$').count() % 2 == 1;
+        at += word.len();
+    }
+    let other = OTHER_VERBS.iter().filter_map(|v| text.rfind(v).map(|at| at + v.len())).max();
+    let start = verb.max(other);
+    // "5 and x is 3" says two things
+    if start.is_some() && text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "-−$\\(".contains(c))
     {
         return None;
     }
-    let verb = VERBS.iter().filter_map(|v| text.rfind(v).map(|at| at + v.len())).max();
-    if let Some(at) = verb {
-        let rest = text[at..].trim();
-        if rest.contains(|c: char| c.is_ascii_digit() || c == '$' || c == '\\') {
-            return Some(rest);
-        }
+    let mut rest = text[start.unwrap_or(0)..].trim();
+    let all = text.trim();
+    while let Some(end) = rest.find(|c: char| !c.is_alphabetic()).filter(|end| *end > 0)
+        && crate::lexicon::fills(&rest[..end])
+    {
+        rest = rest[end..].trim_start_matches([' ', ',', ':']);
     }
-    let numbers = super::last::NUMBER.as_ref()?;
-    let mut found = numbers.find_iter(text);
-    let only = found.next()?;
-    found.next().is_none().then(|| only.as_str().trim())
+    rest = [" in total", " in all"]
+        .iter()
+        .find_map(|end| rest.trim_end_matches(['.', ' ']).strip_suffix(end))
+        .unwrap_or(rest);
+    while let Some(space) = rest.trim_end_matches(['.', '!', ' ', ',']).rfind(' ')
+        && crate::lexicon::trails(rest[space..].trim_matches(|c: char| !c.is_alphabetic()))
+    {
+        rest = rest[..space].trim_end();
+    }
+    let value = rest.contains(|c: char| c.is_ascii_digit() || c == '$' || c == '\\');
+    (value && (rest.len() < all.len() || start.is_some())).then_some(rest)
 }
 
 pub(super) fn whole(text: &str) -> Option<Extracted<'_>> {

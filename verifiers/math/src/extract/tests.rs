@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn auto(text: &str) -> Option<(Rule, String)> {
-    let part = answer_part(text)?;
+    let part = Thinking::default().answer_part(text, false)?;
     Rule::AUTO.iter().find_map(|rule| extract(part, *rule)).map(|e| (e.rule, e.text.into_owned()))
 }
 
@@ -53,6 +53,18 @@ fn each_rule_finds_its_answer() {
         ("अंतिम उत्तर: 7", Rule::Phrase, "7"),
         ("الإجابة النهائية هي 7.", Rule::Phrase, "7"),
         ("Answer: 41 was a wrong guess.\nAnswer: 42", Rule::Phrase, "42"),
+        ("#### Step 1: Compute\n3*4 = 12\n\nThe answer is 12.", Rule::Phrase, "12"),
+        ("The answer is 12.\n#### Conclusion\nDone", Rule::Phrase, "12"),
+        ("#### Solution\nWe multiply.\n\n**Answer:** 12", Rule::Phrase, "12"),
+        ("#### Paris", Rule::Hashes, "Paris"),
+        ("**Final Answer**\n\n5", Rule::Phrase, "5"),
+        ("### Answer\n5", Rule::Phrase, "5"),
+        ("The answer is 5 (because 2+3=5).", Rule::Phrase, "5"),
+        ("The answer is 5, and we are done.", Rule::Phrase, "5"),
+        ("<think>a</think><answer>5</answer>", Rule::Tagged, "5"),
+        ("<answer>So \\boxed{5}</answer>", Rule::Tagged, "5"),
+        ("<answer>5", Rule::Tagged, "5"),
+        ("5</answer>", Rule::Whole, "5"),
         (" 1/2 ", Rule::Whole, "1/2"),
         ("42<|im_end|>", Rule::Whole, "42"),
         (r"2\sqrt{2}", Rule::Whole, r"2\sqrt{2}"),
@@ -74,7 +86,9 @@ fn an_answer_in_the_thinking_does_not_count() {
 
 #[test]
 fn alternatives_beside_an_answer_are_seen() {
-    let beside = |text| Rule::AUTO.iter().find_map(|rule| extract(text, *rule)).and_then(|e| e.alternative);
+    let beside = |text| {
+        Rule::AUTO.iter().find_map(|rule| extract(text, *rule)).and_then(|e| e.alternative).map(|b| b.text)
+    };
     assert_eq!(beside(r"$\boxed{5}$ or maybe 6."), Some("maybe 6"));
     assert_eq!(beside(r"It is 5 or $\boxed{6}$"), Some("5"));
     assert_eq!(beside(r"x = 5 or x = \boxed{6}"), Some("5"));
@@ -97,9 +111,9 @@ fn the_last_number_is_no_piece_of_an_expression() {
 
 proptest! {
     #[test]
-    fn extraction_never_panics(text in r"(\PC|[\\{}$#*. \n0-9]|\\boxed\{|</?think>| or |answer is |答案是|####){0,80}") {
-        for rule in [Rule::Boxed, Rule::Hashes, Rule::Phrase, Rule::Whole, Rule::LastMath, Rule::LastNumber] {
-            let _ = answer_part(&text).and_then(|part| extract(part, rule));
+    fn extraction_never_panics(text in r"(\PC|[\\{}$#*. \n0-9]|\\boxed\{|</?think>|</?answer>| or |answer is |答案是|####){0,80}") {
+        for rule in [Rule::Tagged, Rule::Boxed, Rule::Hashes, Rule::Phrase, Rule::Whole, Rule::LastMath, Rule::LastNumber] {
+            let _ = Thinking::default().answer_part(&text, false).and_then(|part| extract(part, rule));
         }
         let _ = (all_boxes(&text), within_sentence(&text), first_number(&text));
         let _ = choice::choice(&text, &["A".into(), "B".into()]);

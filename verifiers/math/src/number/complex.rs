@@ -1,7 +1,7 @@
 //! The complex value of a tree at a point, with principal branches.
 
 use super::ball::{Ball, Sign, Stop, by_squaring};
-use super::evaluate::{At, atom, value as real_value};
+use super::evaluate::{At, value as real_value};
 use super::real::Real;
 use crate::tree::{Constant, Expr, Function};
 use dashu_ratio::RBig;
@@ -14,7 +14,7 @@ pub(crate) struct Complex<R> {
 }
 
 /// Real functions in a complex one.
-const COMPLEX: usize = 6;
+const COMPLEX: u64 = 6;
 
 type Value<R> = Result<Complex<R>, Stop>;
 
@@ -125,7 +125,7 @@ impl<R: Real> Complex<R> {
 
 /// The complex value of the expression.
 pub(crate) fn value<R: Real>(expr: &Expr, at: &At<'_>) -> Value<R> {
-    at.spend()?;
+    at.operations::<R>(4)?;
     let go = |e: &Expr| value::<R>(e, at);
     match expr {
         Expr::Constant(Constant::I) => Ok(Complex::i()),
@@ -143,30 +143,30 @@ pub(crate) fn value<R: Real>(expr: &Expr, at: &At<'_>) -> Value<R> {
         Expr::Power(base, exponent) => power(base, exponent, at),
         Expr::Apply(function, arguments) => {
             let values = arguments.iter().map(go).collect::<Result<Vec<_>, _>>()?;
-            at.calls(if values.iter().all(|v| v.im.is_zero()) { 1 } else { COMPLEX })?;
+            at.calls::<R>(if values.iter().all(|v| v.im.is_zero()) { 1 } else { COMPLEX })?;
             apply(*function, &values, expr, at)
         }
-        other if atom(other).is_some() => real_value(other, at).map(Complex::real),
         other => real_value(other, at).map(Complex::real),
     }
 }
 
 fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>) -> Value<R> {
     let base_value: Complex<R> = value(base, at)?;
-    if let Some(exact) = super::exact::value(exponent) {
+    if let Some(exact) = super::exact::value(exponent, at.work) {
         if exact.is_int() {
             let whole = i64::try_from(exact.numerator().clone()).map_err(|_| Stop::Overflow)?;
             if whole.unsigned_abs() > 4096 {
                 return Err(Stop::Overflow);
             }
+            at.operations::<R>(8 * u64::from(whole.unsigned_abs().max(1).ilog2()) + 8)?;
             return base_value.power(whole);
         }
         if exact == RBig::from_parts(1.into(), 2u8.into()) {
-            at.calls(COMPLEX)?;
+            at.calls::<R>(COMPLEX)?;
             return base_value.sqrt();
         }
     }
-    at.calls(COMPLEX)?;
+    at.calls::<R>(COMPLEX)?;
     let exponent: Complex<R> = value(exponent, at)?;
     if *base == Expr::Constant(Constant::E) {
         return exponent.exp();
@@ -175,7 +175,6 @@ fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>) -> Value<R> {
 }
 
 fn apply<R: Real>(function: Function, values: &[Complex<R>], expr: &Expr, at: &At<'_>) -> Value<R> {
-    let one = || Complex::<R>::integer(1);
     let two = || Complex::<R>::integer(2);
     let real = values.iter().all(|v| v.im.is_zero());
     match (function, values) {
@@ -208,7 +207,6 @@ fn apply<R: Real>(function: Function, values: &[Complex<R>], expr: &Expr, at: &A
             let turned = z.mul(&Complex::i())?;
             two().div(&turned.exp()?.add(&turned.neg().exp()?)?)
         }
-        (Function::Sign, [_]) => one().sub(&one()).and(Err(Stop::Unsupported)),
         _ => Err(Stop::Unsupported),
     }
 }

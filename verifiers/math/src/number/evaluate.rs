@@ -2,10 +2,11 @@
 
 use super::ball::{Ball, Sign, Stop, Value};
 use super::real::Real;
-use crate::limits::{CALLS, TERMS};
+use crate::limits::TERMS;
 use crate::tree::{Constant, Expr, Function, Series};
+use crate::work::Work;
+use dashu_base::BitTest;
 use dashu_ratio::RBig;
-use std::cell::Cell;
 
 /// Where and how values are taken.
 pub(crate) struct At<'a> {
@@ -13,45 +14,41 @@ pub(crate) struct At<'a> {
     pub point: &'a dyn Fn(&str) -> Option<RBig>,
     /// Whether `\log` without a base is of base 10 rather than e.
     pub decimal_log: bool,
-    /// Operations that may still be done.
-    pub budget: Cell<usize>,
-    /// Functions and roots that may still be computed.
-    pub functions: &'a Cell<usize>,
+    /// What may still be spent.
+    pub work: &'a Work,
 }
 
 impl<'a> At<'a> {
-    pub(crate) fn new(
-        point: &'a dyn Fn(&str) -> Option<RBig>,
-        decimal_log: bool,
-        functions: &'a Cell<usize>,
-    ) -> Self {
-        At { point, decimal_log, budget: Cell::new(CALLS), functions }
+    pub(crate) fn new(point: &'a dyn Fn(&str) -> Option<RBig>, decimal_log: bool, work: &'a Work) -> Self {
+        At { point, decimal_log, work }
     }
 
     /// The value of a variable.
     pub(crate) fn variable<R: Real>(&self, name: &str, index: Option<(&str, i64)>) -> Value<R> {
         match index {
             Some((n, value)) if n == name => Ok(Ball::integer(value)),
-            _ => Ball::exact(&(self.point)(name).ok_or(Stop::Unsupported)?),
+            _ => {
+                self.operations::<R>(4)?;
+                Ball::exact(&(self.point)(name).ok_or(Stop::Unsupported)?)
+            }
         }
     }
 
-    /// Takes a function or root off the budget.
-    pub(crate) fn call(&self) -> Result<(), Stop> {
-        self.calls(1)
+    /// Takes so many functions or roots off the budget.
+    pub(crate) fn calls<R: Real>(&self, count: u64) -> Result<(), Stop> {
+        self.work.spend(count * R::FUNCTION).ok_or(Stop::Overflow)
     }
 
-    /// Takes several off it.
-    pub(crate) fn calls(&self, count: usize) -> Result<(), Stop> {
-        let left = self.functions.get().checked_sub(count).ok_or(Stop::Overflow)?;
-        self.functions.set(left);
-        Ok(())
+    /// Takes so many operations off it.
+    pub(crate) fn operations<R: Real>(&self, count: u64) -> Result<(), Stop> {
+        self.work.spend(count * R::OPERATION).ok_or(Stop::Overflow)
     }
 
-    pub(crate) fn spend(&self) -> Result<(), Stop> {
-        let left = self.budget.get().checked_sub(1).ok_or(Stop::Overflow)?;
-        self.budget.set(left);
-        Ok(())
+    /// A rational as a real.
+    pub(crate) fn rational<R: Real>(&self, value: &RBig) -> Value<R> {
+        let words = (value.numerator().bit_len() + value.denominator().bit_len()) as u64 / 64;
+        self.work.spend(R::OPERATION + words / 4).ok_or(Stop::Overflow)?;
+        Ball::exact(value)
     }
 }
 
@@ -78,19 +75,27 @@ fn sorted(expr: &Expr) -> Expr {
     })
 }
 
+/// Parts of an expression.
+pub(crate) fn size(expr: &Expr) -> u64 {
+    1 + expr.children().into_iter().map(size).sum::<u64>()
+}
+
 /// The real value of the expression.
 pub(crate) fn value<R: Real>(expr: &Expr, at: &At<'_>) -> Value<R> {
     real(expr, at, None)
 }
 
 fn real<R: Real>(expr: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<R> {
-    at.spend()?;
+    at.operations::<R>(1)?;
     let go = |e: &Expr| real::<R>(e, at, index);
     match expr {
-        Expr::Number(number) => Ball::exact(&number.value),
-        Expr::Based(_, value, _) => Ball::exact(value),
+        Expr::Number(number) => at.rational(&number.value),
+        Expr::Based(_, value, _) => at.rational(value),
         Expr::Constant(Constant::Pi) => Ok(Ball::pi()),
-        Expr::Constant(Constant::E) => Ball::integer(1).exp(),
+        Expr::Constant(Constant::E) => {
+            at.calls::<R>(1)?;
+            Ball::integer(1).exp()
+        }
         Expr::Constant(Constant::Degree) => Ball::pi().div(&Ball::integer(180)),
         Expr::Constant(Constant::I) => Err(Stop::NotReal),
         Expr::Constant(Constant::Infinity) => Err(Stop::Unsupported),
@@ -107,13 +112,13 @@ fn real<R: Real>(expr: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<
         Expr::Percent(inner) => go(inner)?.div(&Ball::integer(100)),
         Expr::Power(base, exponent) => power(base, exponent, at, index),
         Expr::Apply(function, arguments) => {
-            at.calls(cost(*function))?;
+            at.calls::<R>(cost(*function))?;
             let values = arguments.iter().map(go).collect::<Result<Vec<_>, _>>()?;
             apply(*function, &values, at)
         }
         Expr::Series(series) => self::series(series, at, index),
         Expr::Quantity(inner, _) => go(inner),
-        other => match atom(other) {
+        other => match at.work.spend(20 * size(other)).and_then(|()| atom(other)) {
             Some(name) => at.variable(&name, index),
             None => Err(Stop::Unsupported),
         },
@@ -139,11 +144,11 @@ fn series<R: Real>(series: &Series, at: &At<'_>, index: Option<(&str, i64)>) -> 
 
 fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>, index: Option<(&str, i64)>) -> Value<R> {
     if *base == Expr::Constant(Constant::E) {
-        at.call()?;
+        at.calls::<R>(1)?;
         return real(exponent, at, index)?.exp();
     }
     let base: Ball<R> = real(base, at, index)?;
-    if let Some(exponent) = super::exact::value(exponent) {
+    if let Some(exponent) = super::exact::value(exponent, at.work) {
         return rational_power(&base, &exponent, at);
     }
     let exponent: Ball<R> = real(exponent, at, index)?;
@@ -152,7 +157,7 @@ fn power<R: Real>(base: &Expr, exponent: &Expr, at: &At<'_>, index: Option<(&str
     }
     match base.sign()? {
         Sign::Positive => {
-            at.calls(2)?;
+            at.calls::<R>(2)?;
             base.ln()?.mul(&exponent)?.exp()
         }
         Sign::Zero if exponent.sign()? == Sign::Positive => Ok(Ball::integer(0)),
@@ -170,7 +175,7 @@ fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig, at: &At<'_>) -> Valu
     }
     let root = match index {
         1 => base.clone(),
-        _ if at.call().is_err() => return Err(Stop::Overflow),
+        _ if at.calls::<R>(1).is_err() => return Err(Stop::Overflow),
         2..=64 => base.root(index)?,
         _ => {
             // a decimal such as 2.6 as an exponent
@@ -182,8 +187,10 @@ fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig, at: &At<'_>) -> Valu
         }
     };
     if above.unsigned_abs() <= 4096 {
+        at.operations::<R>(2 * u64::from(above.unsigned_abs().max(1).ilog2()) + 2)?;
         return root.power(above);
     }
+    at.calls::<R>(2)?;
     match root.sign()? {
         Sign::Positive => root.ln()?.mul(&Ball::integer(above))?.exp(),
         Sign::Negative => {
@@ -195,7 +202,7 @@ fn rational_power<R: Real>(base: &Ball<R>, exponent: &RBig, at: &At<'_>) -> Valu
 }
 
 /// Operations as dear as an exponential that a function takes.
-fn cost(function: Function) -> usize {
+fn cost(function: Function) -> u64 {
     match function {
         Function::Abs | Function::Floor | Function::Ceil | Function::Sign | Function::Min | Function::Max => {
             0
@@ -253,11 +260,12 @@ fn apply<R: Real>(function: Function, values: &[Ball<R>], at: &At<'_>) -> Value<
             Sign::Zero => Ball::integer(0),
             Sign::Positive => one(),
         }),
-        (Function::Factorial, [x]) => falling(x, None, 1),
-        (Function::DoubleFactorial, [x]) => falling(x, None, 2),
+        (Function::Factorial, [x]) => falling(x, 1, at),
+        (Function::DoubleFactorial, [x]) => falling(x, 2, at),
         (Function::Binomial, [n, k]) => {
             let k = k.whole().filter(|k| (0..=170).contains(k)).ok_or(Stop::Domain)?;
-            let below = falling(&Ball::<R>::integer(k), None, 1)?;
+            at.operations::<R>(2 * k.unsigned_abs())?;
+            let below = falling(&Ball::<R>::integer(k), 1, at)?;
             // any upper index: n (n - 1) ... (n - k + 1) / k!
             let above = (0..k).try_fold(one(), |product, i| product.mul(&n.sub(&Ball::integer(i))?))?;
             above.div(&below)
@@ -274,11 +282,12 @@ fn apply<R: Real>(function: Function, values: &[Ball<R>], at: &At<'_>) -> Value<
     }
 }
 
-fn falling<R: Real>(n: &Ball<R>, factors: Option<i64>, step: i64) -> Value<R> {
+/// n (n - step) ... down to the last positive factor.
+fn falling<R: Real>(n: &Ball<R>, step: i64, at: &At<'_>) -> Value<R> {
     let n = n.whole().ok_or(Stop::Domain)?;
     if !(0..=170).contains(&n) {
         return Err(if n < 0 { Stop::Domain } else { Stop::Overflow });
     }
-    let count = factors.unwrap_or(n / step);
-    (0..count).try_fold(Ball::integer(1), |product, i| product.mul(&Ball::integer(n - i * step)))
+    at.operations::<R>(n.unsigned_abs())?;
+    (0..n / step).try_fold(Ball::integer(1), |product, i| product.mul(&Ball::integer(n - i * step)))
 }

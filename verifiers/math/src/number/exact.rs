@@ -1,37 +1,34 @@
 //! Exact values: rational numbers, of everything that has one and stays within the limits. What would grow beyond
 //! them is refused before it is computed.
 
-use crate::limits::{BITS, FACTORIAL, TERMS, WORK_BITS};
+use crate::limits::{BITS, FACTORIAL, TERMS};
 use crate::tree::{Constant, Expr, Function, Series};
+use crate::work::Work;
 use dashu_base::{Abs, BitTest, DivEuclid, Gcd, Signed, UnsignedAbs};
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
-/// The exact value, if it is a rational that can be computed within the limits.
-pub(crate) fn value(expr: &Expr) -> Option<RBig> {
-    if let Expr::Number(number) = expr {
-        return Some(number.value.clone());
+/// The exact value, if it is a rational that can be computed within the limits and the work that is left.
+pub(crate) fn value(expr: &Expr, work: &Work) -> Option<RBig> {
+    match expr {
+        Expr::Number(number) => Some(number.value.clone()),
+        Expr::Variable(_) | Expr::Constant(_) | Expr::Text(_) => None,
+        _ => Exact { work }.value(expr, None),
     }
-    Exact { work: 0 }.value(expr, None)
 }
 
-struct Exact {
-    work: usize,
+struct Exact<'w> {
+    work: &'w Work,
 }
 
 fn bits(value: &RBig) -> usize {
     value.numerator().bit_len() + value.denominator().bit_len()
 }
 
-impl Exact {
-    fn spend(&mut self, bits: usize) -> Option<()> {
-        self.work += bits.max(64);
-        (self.work <= WORK_BITS).then_some(())
-    }
-
-    fn pair(&mut self, a: &RBig, b: &RBig) -> Option<()> {
+impl Exact<'_> {
+    fn pair(&self, a: &RBig, b: &RBig) -> Option<()> {
         let size = bits(a) + bits(b);
-        self.spend(size)?;
+        self.work.spend_bits(size, !a.is_int() || !b.is_int())?;
         (size <= 2 * BITS).then_some(())
     }
 
@@ -39,7 +36,8 @@ impl Exact {
         (bits(&value) <= BITS).then_some(value)
     }
 
-    fn value(&mut self, expr: &Expr, index: Option<(&str, i64)>) -> Option<RBig> {
+    fn value(&self, expr: &Expr, index: Option<(&str, i64)>) -> Option<RBig> {
+        self.work.spend(2)?;
         match expr {
             Expr::Number(number) => Some(number.value.clone()),
             Expr::Based(_, value, _) => Some(value.clone()),
@@ -59,11 +57,15 @@ impl Exact {
             }
             Expr::Quotient(above, below) => {
                 let (above, below) = (self.value(above, index)?, self.value(below, index)?);
-                self.pair(&above, &below)?;
+                self.work.spend_bits(bits(&above) + bits(&below), true)?;
                 if below.is_zero() { None } else { self.keep(above / below) }
             }
             Expr::Negative(inner) => self.value(inner, index).map(|v| -v),
-            Expr::Percent(inner) => Some(self.value(inner, index)? / RBig::from(100)),
+            Expr::Percent(inner) => {
+                let inner = self.value(inner, index)?;
+                self.work.spend_bits(bits(&inner), true)?;
+                Some(inner / RBig::from(100))
+            }
             Expr::Power(base, exponent) => {
                 let exponent = self.value(exponent, index)?;
                 let base = self.value(base, index)?;
@@ -82,7 +84,7 @@ impl Exact {
         }
     }
 
-    fn power(&mut self, base: RBig, exponent: RBig) -> Option<RBig> {
+    fn power(&self, base: RBig, exponent: RBig) -> Option<RBig> {
         if base.is_zero() {
             return exponent.is_positive().then_some(RBig::ZERO).filter(|_| !exponent.is_zero());
         }
@@ -106,17 +108,17 @@ impl Exact {
         if size.saturating_sub(2) * exponent > BITS {
             return None;
         }
-        self.spend(size * exponent)?;
+        self.work.spend_bits(size * exponent, below.bit_len() > 1)?;
         let value = RBig::from_parts(above.pow(exponent), below.pow(exponent));
         self.keep(if negative { RBig::ONE / value } else { value })
     }
 
     /// The rational root, where there is one; that of an odd index keeps the sign.
-    fn root(&mut self, value: &RBig, index: u32) -> Option<RBig> {
+    fn root(&self, value: &RBig, index: u32) -> Option<RBig> {
         if index == 0 || value.is_negative() && index.is_multiple_of(2) {
             return None;
         }
-        self.spend(bits(value) * 4)?;
+        self.work.spend_bits(bits(value), true)?;
         let exact = |n: &UBig| {
             let root = n.nth_root(index as usize);
             (root.pow(index as usize) == *n).then_some(root)
@@ -127,7 +129,7 @@ impl Exact {
         Some(if value.is_negative() { -root } else { root })
     }
 
-    fn apply(&mut self, function: Function, arguments: &[RBig]) -> Option<RBig> {
+    fn apply(&self, function: Function, arguments: &[RBig]) -> Option<RBig> {
         let integer = |v: &RBig| v.is_int().then(|| v.numerator().clone());
         match (function, arguments) {
             (Function::Sqrt, [x]) => self.root(x, 2),
@@ -151,13 +153,14 @@ impl Exact {
                 let k = k.min(n - k);
                 let above = self.falling(n, Some(k), 1)?;
                 let below = self.falling(k, None, 1)?;
+                self.work.spend_bits(bits(&above) + bits(&below), true)?;
                 Some(above / below)
             }
             (Function::Gcd | Function::Lcm, [first, rest @ ..]) => {
                 let mut value = integer(first)?.unsigned_abs();
                 for other in rest {
                     let other = integer(other)?.unsigned_abs();
-                    self.spend(value.bit_len() + other.bit_len())?;
+                    self.work.spend_bits(value.bit_len() + other.bit_len(), true)?;
                     if value.is_zero() || other.is_zero() {
                         return None;
                     }
@@ -173,23 +176,25 @@ impl Exact {
             (Function::Max, list) => list.iter().max().cloned(),
             (Function::Mod, [a, n]) if !n.is_zero() => {
                 let (a, n) = (integer(a)?, integer(n)?);
+                self.work.spend_bits(a.bit_len() + n.bit_len(), true)?;
                 let quotient = (&a).div_euclid(&n);
                 Some(RBig::from(a - quotient * n))
             }
-            (Function::LogBase, [base, x]) => logarithm(base, x),
-            (Function::Log, [x]) => logarithm(&RBig::from(10), x),
+            (Function::LogBase, [base, x]) => self.logarithm(base, x),
+            (Function::Log, [x]) => self.logarithm(&RBig::from(10), x),
             _ => None,
         }
     }
 
     /// n (n - step) ... of `factors` factors, or down to 1.
-    fn falling(&mut self, n: u64, factors: Option<u64>, step: u64) -> Option<RBig> {
+    fn falling(&self, n: u64, factors: Option<u64>, step: u64) -> Option<RBig> {
         let count = factors.unwrap_or(n / step);
         let size = count.checked_mul(u64::from(n.max(2).ilog2()) + 1)?;
         if count > FACTORIAL || size > 2 * BITS as u64 {
             return None;
         }
-        self.spend(size as usize * 2)?;
+        // each factor runs over all that is multiplied so far
+        self.work.spend(4 + 2 * count + count * (size / 64) / 8)?;
         let mut product = UBig::ONE;
         for i in 0..count {
             product *= UBig::from(n - i * step);
@@ -197,7 +202,7 @@ impl Exact {
         self.keep(RBig::from(product))
     }
 
-    fn series(&mut self, series: &Series, index: Option<(&str, i64)>) -> Option<RBig> {
+    fn series(&self, series: &Series, index: Option<(&str, i64)>) -> Option<RBig> {
         let bound =
             |value: RBig| value.is_int().then(|| i64::try_from(value.numerator().clone()).ok()).flatten();
         let from = bound(self.value(&series.from, index)?)?;
@@ -213,31 +218,40 @@ impl Exact {
         }
         Some(value)
     }
+
+    /// The logarithm, where it is a whole number or the reciprocal of one.
+    fn logarithm(&self, base: &RBig, x: &RBig) -> Option<RBig> {
+        let fits = |v: &RBig| v.is_positive() && !v.is_zero() && bits(v) <= 4096;
+        if !fits(base) || !fits(x) || base.is_one() {
+            return None;
+        }
+        if x.is_one() {
+            return Some(RBig::ZERO);
+        }
+        self.whole_logarithm(base, x)
+            .map(RBig::from)
+            .or_else(|| self.whole_logarithm(x, base).map(|n| RBig::ONE / RBig::from(n)))
+    }
+
+    /// The n with base^n = x. There is one at most, and an estimate in f64 says which it could be.
+    fn whole_logarithm(&self, base: &RBig, x: &RBig) -> Option<i64> {
+        self.work.spend(20)?;
+        let log2 =
+            |v: &RBig| binary_logarithm(v.numerator()) - binary_logarithm(&v.denominator().clone().into());
+        let estimate = (log2(x) / log2(base)).round();
+        if !estimate.is_finite() || estimate == 0.0 || estimate.abs() > 4096.0 {
+            return None;
+        }
+        let power = self.power(base.clone(), RBig::from(estimate as i64))?;
+        (power == *x).then_some(estimate as i64)
+    }
 }
 
-/// The logarithm, where it is a whole number or the reciprocal of one.
-fn logarithm(base: &RBig, x: &RBig) -> Option<RBig> {
-    if !base.is_positive()
-        || !x.is_positive()
-        || base.is_one()
-        || base.is_zero()
-        || x.is_zero()
-        || bits(base) > 128
-        || bits(x) > 4096
-    {
-        return None;
-    }
-    let whole = |base: &RBig, x: &RBig| {
-        let mut power = RBig::ONE;
-        (0..256i64).find_map(|n| {
-            let (up, down) = (power == *x, RBig::ONE / &power == *x);
-            power *= base;
-            if up { Some(n) } else { down.then_some(-n) }
-        })
-    };
-    whole(base, x)
-        .map(RBig::from)
-        .or_else(|| whole(x, base).filter(|n| *n != 0).map(|n| RBig::ONE / RBig::from(n)))
+/// The logarithm of base 2 of a positive number, to the precision of f64.
+fn binary_logarithm(n: &IBig) -> f64 {
+    let shift = n.bit_len().saturating_sub(60);
+    let top = u64::try_from(n >> shift).unwrap_or(u64::MAX);
+    (top as f64).log2() + shift as f64
 }
 
 #[cfg(test)]
@@ -246,7 +260,7 @@ mod tests {
     use crate::reading::read;
 
     fn exact(text: &str) -> Option<String> {
-        value(&read(text).unwrap().expr).map(|v| v.to_string())
+        value(&read(text).unwrap().expr, &Work::default()).map(|v| v.to_string())
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use crate::limits::{FACTORIAL, TERMS};
 use crate::tree::{Expr, Function, Series};
+use crate::work::Work;
+use dashu_base::BitTest;
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
@@ -21,6 +23,8 @@ pub(crate) struct Field<'a> {
     pub prime: u64,
     /// Values of variables by name.
     pub point: &'a dyn Fn(&str) -> u64,
+    /// What may still be spent.
+    pub work: &'a Work,
 }
 
 type Residue = Result<u64, Stop>;
@@ -46,7 +50,12 @@ impl Field<'_> {
         product
     }
 
+    fn spend(&self, units: u64) -> Result<(), Stop> {
+        self.work.spend(units).ok_or(Stop::Unsupported)
+    }
+
     fn invert(&self, a: u64) -> Residue {
+        self.spend(POWER)?;
         if a == 0 { Err(Stop::Pole) } else { Ok(self.power(a, self.prime - 2)) }
     }
 
@@ -57,6 +66,7 @@ impl Field<'_> {
     fn rational(&self, value: &RBig) -> Residue {
         let modulo = |n: &UBig| u64::try_from(n % UBig::from(self.prime)).map_err(|_| Stop::Unsupported);
         let numerator = value.numerator();
+        self.spend(4 + (numerator.bit_len() + value.denominator().bit_len()) as u64 / 64)?;
         let (sign, magnitude) = numerator.clone().into_parts();
         let above = modulo(&magnitude)?;
         let above = if sign == dashu_base::Sign::Negative { self.negate(above) } else { above };
@@ -73,12 +83,16 @@ impl Field<'_> {
     }
 
     fn at(&self, expr: &Expr, index: Option<(&str, i64)>) -> Residue {
+        self.spend(1)?;
         match expr {
             Expr::Number(number) => self.rational(&number.value),
             Expr::Based(_, value, _) => self.rational(value),
             Expr::Variable(name) => Ok(match index {
                 Some((n, value)) if n == name.as_ref() => self.rational(&RBig::from(value))?,
-                _ => (self.point)(name),
+                _ => {
+                    self.spend(4)?;
+                    (self.point)(name)
+                }
             }),
             Expr::Text(words) => Ok((self.point)(words)),
             Expr::Sum(terms) => {
@@ -96,7 +110,8 @@ impl Field<'_> {
             Expr::Power(base, exponent) => self.raise(base, exponent, index),
             Expr::Apply(Function::Factorial, arguments) => match arguments.as_slice() {
                 [n] => {
-                    let n = small(n).filter(|n| *n <= FACTORIAL).ok_or(Stop::Unsupported)?;
+                    let n = self.small(n).filter(|n| *n <= FACTORIAL).ok_or(Stop::Unsupported)?;
+                    self.spend(n)?;
                     Ok((1..=n).fold(1, |p, i| self.times(p, i)))
                 }
                 _ => Err(Stop::Unsupported),
@@ -111,7 +126,7 @@ impl Field<'_> {
         let exponent = match (exponent, index) {
             (Expr::Variable(name), Some((n, value))) if n == name.as_ref() => IBig::from(value),
             _ => {
-                let exponent = super::exact::value(exponent).ok_or(Stop::Unsupported)?;
+                let exponent = super::exact::value(exponent, self.work).ok_or(Stop::Unsupported)?;
                 if !exponent.is_int() {
                     return Err(Stop::Unsupported);
                 }
@@ -123,6 +138,7 @@ impl Field<'_> {
         if base == 0 && exponent <= 0 {
             return Err(Stop::Pole);
         }
+        self.spend(POWER)?;
         let value = self.power(base, exponent.unsigned_abs());
         if exponent < 0 { self.invert(value) } else { Ok(value) }
     }
@@ -132,7 +148,7 @@ impl Field<'_> {
             return Err(Stop::Unsupported);
         }
         let bound = |e: &Expr| {
-            let value = super::exact::value(e).filter(RBig::is_int).ok_or(Stop::Unsupported)?;
+            let value = super::exact::value(e, self.work).filter(RBig::is_int).ok_or(Stop::Unsupported)?;
             i64::try_from(value.numerator().clone()).map_err(|_| Stop::Unsupported)
         };
         let (from, to) = (bound(&series.from)?, bound(&series.to)?);
@@ -146,12 +162,15 @@ impl Field<'_> {
         }
         Ok(value)
     }
+
+    fn small(&self, expr: &Expr) -> Option<u64> {
+        let value = super::exact::value(expr, self.work).filter(RBig::is_int)?;
+        u64::try_from(value.numerator().clone()).ok()
+    }
 }
 
-fn small(expr: &Expr) -> Option<u64> {
-    let value = super::exact::value(expr).filter(RBig::is_int)?;
-    u64::try_from(value.numerator().clone()).ok()
-}
+/// What a power or an inverse takes: some 120 products.
+const POWER: u64 = 60;
 
 /// Random primes between 2^61 and 2^62.
 const PRIMES: [u64; 16] = [
@@ -184,7 +203,8 @@ mod tests {
 
     /// Miller and Rabin's test with bases that decide it below 2^64 (Sinclair 2011).
     fn is_prime(n: u64) -> bool {
-        let field = Field { prime: n, point: &|_| 0 };
+        let work = Work::default();
+        let field = Field { prime: n, point: &|_| 0, work: &work };
         let twos = (n - 1).trailing_zeros();
         let odd = (n - 1) >> twos;
         n % 2 == 1

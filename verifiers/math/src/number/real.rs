@@ -11,6 +11,10 @@ use std::cell::RefCell;
 pub(crate) trait Real: Clone {
     /// Bound of the relative error of an operation.
     const EPSILON: f64;
+    /// What an arithmetic operation takes, in units of [`Work`](crate::Work).
+    const OPERATION: u64;
+    /// What a function or root takes.
+    const FUNCTION: u64;
     fn rational(value: &RBig) -> Self;
     fn pi() -> Self;
     fn add(&self, other: &Self) -> Self;
@@ -32,6 +36,8 @@ pub(crate) trait Real: Clone {
 
 impl Real for f64 {
     const EPSILON: f64 = 1.0e-15;
+    const OPERATION: u64 = 2;
+    const FUNCTION: u64 = 4;
     fn rational(value: &RBig) -> Self {
         value.to_f64_fast()
     }
@@ -122,6 +128,8 @@ fn natural(n: &UBig) -> BigFloat {
 
 impl Real for Big {
     const EPSILON: f64 = 1.0e-92;
+    const OPERATION: u64 = 16;
+    const FUNCTION: u64 = 1000;
     fn rational(value: &RBig) -> Self {
         let (sign, above) = value.numerator().clone().into_parts();
         let mut number = natural(&above);

@@ -6,6 +6,12 @@ use crate::limits::ELEMENTS;
 use crate::tree::{Constant, Expr, Function};
 use std::borrow::Cow;
 
+/// Environments of equations one below the other.
+pub(super) const SYSTEMS: [&str; 5] = ["cases", "aligned", "gathered", "align", "align*"];
+/// Environments of matrices.
+pub(super) const MATRICES: [&str; 8] =
+    ["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"];
+
 impl<'a> Parser<'a> {
     pub(super) fn atom(&mut self) -> Parsed {
         let Some(token) = self.tokens.get(self.at).cloned() else { return Err(Stop::Syntax) };
@@ -16,7 +22,10 @@ impl<'a> Parser<'a> {
             Kind::Letters(run) => self.letters(run),
             Kind::Command(name) => self.command(name),
             Kind::Text(content) => self.text(content),
-            Kind::Open => self.braces(),
+            Kind::Open => {
+                let group = self.braces()?;
+                self.subscripted(group)
+            }
             Kind::Begin(environment) => self.matrix(environment),
             Kind::Symbol('(' | '[') => self.brackets(token.kind == Kind::Symbol('[')),
             Kind::Symbol('{') => self.set(),
@@ -62,6 +71,13 @@ impl<'a> Parser<'a> {
         if self.symbol() == Some('_') {
             return self.based(text);
         }
+        if text.contains('.')
+            && let Some(used) = self.ellipsis()
+            && let Ok(number) = literal::continued(text)
+        {
+            self.at += used;
+            return Ok(Expr::Number(number));
+        }
         let number = literal::number(text)?;
         if number.decimal.is_none()
             && let Some((above, below, used)) = self.fraction_ahead()
@@ -73,6 +89,17 @@ impl<'a> Parser<'a> {
             return Ok(Expr::Number(crate::tree::Number { value: number.value + fraction, decimal: None }));
         }
         Ok(Expr::Number(number))
+    }
+
+    /// Tokens of an ellipsis that ends the element.
+    fn ellipsis(&self) -> Option<usize> {
+        let used = match self.peek()? {
+            Kind::Symbol('…') => 1,
+            Kind::Symbol('.') if (1..3).all(|i| self.kind(i) == Some(&Kind::Symbol('.'))) => 3,
+            Kind::Symbol('.') if self.kind(1) == Some(&Kind::Symbol('.')) && self.kind(2).is_none() => 2,
+            _ => return None,
+        };
+        matches!(self.kind(used), None | Some(Kind::Symbol(',' | ')' | ';') | Kind::Close)).then_some(used)
     }
 
     /// `204_5`, `204_{5}`, `1A_{16}` after its first digits.
@@ -146,6 +173,19 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// A name in braces with its subscript: `\mathbf{u}_{1}`.
+    fn subscripted(&mut self, group: Expr) -> Parsed {
+        if self.symbol() != Some('_') {
+            return Ok(group);
+        }
+        match group {
+            Expr::Variable(name) if !name.contains('_') => self.variable(&name),
+            Expr::Constant(Constant::E) => self.variable("e"),
+            Expr::Constant(Constant::I) => self.variable("i"),
+            _ => Err(Stop::Syntax),
+        }
+    }
+
     /// Parentheses and brackets: a group, a tuple or an interval.
     fn brackets(&mut self, square: bool) -> Parsed {
         let (elements, closed) = self.enclosed(|p| {
@@ -158,6 +198,12 @@ impl<'a> Parser<'a> {
             p.at += 1;
             Ok((elements, closed))
         })?;
+        if square
+            && closed
+            && let Some(matrix) = rows_in_brackets(&elements)
+        {
+            return Ok(matrix);
+        }
         if elements.len() == 1 {
             let only = one_or(elements, Expr::Tuple);
             return if square == closed { Ok(only) } else { Err(Stop::Syntax) };
@@ -326,20 +372,22 @@ impl<'a> Parser<'a> {
                 Ok(Expr::Opaque("det".into(), vec![inner]))
             }
             "sum" | "prod" => self.series(name == "prod"),
-            "int" | "iint" | "iiint" | "oint" | "lim" | "limsup" | "liminf" => self.operator(name),
+            "int" | "iint" | "iiint" | "oint" | "lim" | "limsup" | "liminf" | "bigcup" | "bigcap" => {
+                self.operator(name)
+            }
             _ if function::letter(name) => self.variable(name),
             _ => Err(Stop::Syntax),
         }
     }
 
     fn matrix(&mut self, environment: &str) -> Parsed {
-        let system = ["cases", "aligned", "gathered", "align", "align*"].contains(&environment);
-        let known = ["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"];
-        if !system && !known.contains(&environment) {
+        let system = SYSTEMS.contains(&environment);
+        if !system && !MATRICES.contains(&environment) {
             return Err(Stop::Syntax);
         }
         let rows = self.enclosed(|p| {
             let mut rows: Vec<Vec<Expr>> = vec![Vec::new()];
+            let mut filled = false;
             loop {
                 match p.peek() {
                     Some(Kind::End(end)) if *end == environment => {
@@ -349,9 +397,21 @@ impl<'a> Parser<'a> {
                     Some(Kind::Row) => {
                         p.at += 1;
                         rows.push(Vec::new());
+                        filled = false;
                     }
-                    Some(Kind::Symbol('&')) => p.at += 1,
+                    // a cell without content is no cell that is left out; a system's marks only align
+                    Some(Kind::Symbol('&')) if !system && !filled => return Err(Stop::Syntax),
+                    Some(Kind::Symbol('&')) => {
+                        p.at += 1;
+                        filled = false;
+                        let ends = matches!(p.peek(), Some(Kind::Row | Kind::End(_)) | None);
+                        if !system && ends {
+                            return Err(Stop::Syntax);
+                        }
+                    }
+                    _ if filled && !system => return Err(Stop::Syntax),
                     _ => {
+                        filled = true;
                         let cell = p.relation()?;
                         while system && matches!(p.symbol(), Some(',' | ';' | '.')) {
                             p.at += 1;
@@ -385,6 +445,18 @@ impl<'a> Parser<'a> {
         let matrix = Expr::Matrix(rows);
         Ok(if environment == "vmatrix" { Expr::Opaque("det".into(), vec![matrix]) } else { matrix })
     }
+}
+
+/// `[[1, 2], [3, 4]]` as a matrix.
+fn rows_in_brackets(rows: &[Expr]) -> Option<Expr> {
+    let row = |e: &Expr| match e {
+        Expr::Tuple(values) => Some(values.clone()),
+        Expr::Interval(a, b, true, true) => Some(vec![(**a).clone(), (**b).clone()]),
+        _ => None,
+    };
+    let rows = rows.iter().map(row).collect::<Option<Vec<_>>>()?;
+    let width = rows.first()?.len();
+    (rows.len() > 1 && rows.iter().all(|row| row.len() == width)).then_some(Expr::Matrix(rows))
 }
 
 /// A base in words: `\text{two}`, `\text{base 5}`.

@@ -94,6 +94,70 @@ pub(super) fn starts_atom(name: &str) -> bool {
         )
 }
 
+/// Whether a command is one that is read, alone or with others.
+pub(crate) fn reads(command: &str) -> bool {
+    starts_atom(command)
+        || matches!(
+            command,
+            "cup"
+                | "cap"
+                | "bigcup"
+                | "bigcap"
+                | "setminus"
+                | "pm"
+                | "mp"
+                | "in"
+                | "notin"
+                | "subset"
+                | "approx"
+                | "equiv"
+                | "sim"
+                | "to"
+                | "cong"
+                | "propto"
+                | "perp"
+                | "parallel"
+                | "Leftrightarrow"
+                | "iff"
+                | "mapsto"
+                | "not"
+                | "lor"
+                | "vee"
+                | "land"
+                | "wedge"
+                | "mod"
+                | "bmod"
+                | "pmod"
+                | "circ"
+                | "choose"
+                | "emptyset"
+                | "R"
+                | "Z"
+                | "limsup"
+                | "liminf"
+                | "measuredangle"
+                | "rfloor"
+                | "rceil"
+        )
+}
+
+/// Whether an environment is one that is read.
+pub(crate) fn reads_environment(name: &str) -> bool {
+    super::atom::SYSTEMS.contains(&name) || super::atom::MATRICES.contains(&name)
+}
+
+/// Whether a name is that of a letter such as `alpha`, which LaTeX writes as a command.
+pub(crate) fn is_letter(name: &str) -> bool {
+    letter(name) || name == "theta"
+}
+
+/// Whether a run of letters is a name of mathematics rather than a word.
+pub(crate) fn known(run: &str) -> bool {
+    named(run).is_some()
+        || letter(run)
+        || matches!(run, "sqrt" | "and" | "pi" | "inf" | "infty" | "infinity" | "xyz" | "abc" | "mod")
+}
+
 fn inverse(function: Function) -> Option<Function> {
     Some(match function {
         Function::Sin => Function::Arcsin,

@@ -45,6 +45,23 @@ pub(super) fn repeating(head: &str, period: &str) -> Result<Number, Stop> {
     Ok(Number { value: plain.value + tail, decimal: None })
 }
 
+/// A decimal with an ellipsis after it, whose last digits have been repeated at least three times: `0.333...`, `0.121212...`.
+pub(super) fn continued(text: &str) -> Result<Number, Stop> {
+    let (_, fraction) = text.split_once('.').ok_or(Stop::Syntax)?;
+    let digits = fraction.as_bytes();
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Stop::Syntax);
+    }
+    for period in 1..=digits.len() / 3 {
+        let tail = &digits[digits.len() - 3 * period..];
+        if tail.chunks(period).all(|chunk| chunk == &tail[..period]) {
+            let head = text.len() - 3 * period;
+            return repeating(&text[..head], &text[head..head + period]);
+        }
+    }
+    Err(Stop::Syntax)
+}
+
 /// Digits in a base from 2 to 36.
 pub(super) fn based(digits: &str, base: u32) -> Option<Expr> {
     if !(2..=36).contains(&base) || digits.len() > 200 {

@@ -8,6 +8,8 @@ mod literal;
 mod name;
 mod quantity;
 
+pub(crate) use function::{is_letter, known, reads, reads_environment};
+
 use crate::lex::{Kind, Token};
 use crate::limits::{DEPTH, LimitError, NODES};
 use crate::tree::{Constant, Expr, Relator};
@@ -161,7 +163,7 @@ impl<'a> Parser<'a> {
         let mut sets = vec![self.ratio()?];
         loop {
             match self.peek() {
-                Some(Kind::Command("cup")) => {
+                Some(Kind::Command("cup" | "bigcup")) => {
                     self.at += 1;
                     sets.push(self.ratio()?);
                 }
@@ -333,6 +335,11 @@ impl<'a> Parser<'a> {
             if let Some(used) = self.circle() {
                 self.at += used;
                 self.wrap()?;
+                let scale = quantity::temperature(self.peek()).filter(|_| self.quantities);
+                if let Some(unit) = scale {
+                    self.at += 1;
+                    return Ok(Expr::Quantity(Box::new(base), unit));
+                }
                 base = Expr::Product(vec![base, Expr::Constant(Constant::Degree)]);
                 continue;
             }
@@ -343,6 +350,10 @@ impl<'a> Parser<'a> {
                     _ => return Err(Stop::Syntax),
                 };
                 base = self.call(base)?;
+                continue;
+            }
+            if let Some(turned) = self.transposed(&base) {
+                base = turned;
                 continue;
             }
             let exponent = self.deeper(Self::exponent)?;
@@ -373,6 +384,26 @@ impl<'a> Parser<'a> {
             exponent = Expr::Power(Box::new(exponent), Box::new(tower));
         }
         Ok(if negative { Expr::Negative(Box::new(exponent)) } else { exponent })
+    }
+
+    /// A row of values with `^T` after it as a column.
+    fn transposed(&mut self, base: &Expr) -> Option<Expr> {
+        let open = usize::from(self.peek() == Some(&Kind::Open));
+        let letter = match self.kind(open)? {
+            Kind::Letters(letter) | Kind::Text(letter) => *letter,
+            Kind::Command("top" | "intercal") => "T",
+            _ => return None,
+        };
+        let values = match base {
+            Expr::Tuple(values) => values.clone(),
+            Expr::Interval(a, b, from, to) if from == to => vec![(**a).clone(), (**b).clone()],
+            _ => return None,
+        };
+        if letter.trim() != "T" || open == 1 && self.kind(2) != Some(&Kind::Close) {
+            return None;
+        }
+        self.at += 1 + 2 * open;
+        Some(Expr::Matrix(values.into_iter().map(|value| vec![value]).collect()))
     }
 
     /// Tokens of a degree sign after `^`.
@@ -413,6 +444,10 @@ impl<'a> Parser<'a> {
                 }
                 Some('°') => {
                     self.at += 1;
+                    if let Some(unit) = quantity::temperature(self.peek()).filter(|_| self.quantities) {
+                        self.at += 1;
+                        return Ok(Expr::Quantity(Box::new(atom), unit));
+                    }
                     Expr::Product(vec![atom, Expr::Constant(Constant::Degree)])
                 }
                 _ => return Ok(atom),
@@ -420,16 +455,4 @@ impl<'a> Parser<'a> {
             self.wrap()?;
         }
     }
-}
-
-/// Whether a name is that of a letter such as `alpha`, which LaTeX writes as a command.
-pub(crate) fn is_letter(name: &str) -> bool {
-    function::letter(name) || name == "theta"
-}
-
-/// Whether a run of letters is a name of mathematics rather than a word.
-pub(crate) fn known(run: &str) -> bool {
-    function::named(run).is_some()
-        || function::letter(run)
-        || matches!(run, "sqrt" | "and" | "pi" | "inf" | "infty" | "infinity" | "xyz" | "abc" | "mod")
 }

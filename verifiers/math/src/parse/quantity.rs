@@ -2,8 +2,10 @@
 
 use super::{Parsed, Parser, function, literal};
 use crate::lex::{Kind, Token};
-use crate::tree::{Constant, Expr};
+use crate::lexicon;
+use crate::tree::{Constant, Expr, Number};
 use crate::units;
+use dashu_ratio::RBig;
 
 impl Parser<'_> {
     /// The tokens from `start` as a time, where they have two-digit minutes that begin with 0, or am or pm after them.
@@ -54,17 +56,26 @@ impl Parser<'_> {
         }
         let percent = match self.peek() {
             Some(Kind::Letters("percent" | "pct" | "percentage")) => true,
-            Some(Kind::Text(t)) => matches!(t.trim(), "percent" | "%" | "pct" | r"\%"),
+            Some(Kind::Text(t)) => {
+                first_word(t).is_some_and(|(word, _)| matches!(word, "percent" | "%" | "pct" | r"\%"))
+            }
             _ => false,
         };
         if percent {
-            self.at += 1;
+            self.skip_word();
             let value = Expr::Percent(Box::new(value));
             return self.deeper(|p| p.quantity(value));
         }
-        if let Some((factor, used)) = scale(&self.tokens[self.at..]) {
-            self.at += used;
-            let value = Expr::Product(vec![value, Expr::integer(factor)]);
+        if let Some(factor) = scale(&self.tokens[self.at..]) {
+            self.skip_word();
+            let scaled = |value: Expr| {
+                Expr::Product(vec![value, Expr::Number(Number { value: factor, decimal: None })])
+            };
+            // `\$2.5 million`
+            let value = match value {
+                Expr::Quantity(value, unit) => Expr::Quantity(Box::new(scaled(*value)), unit),
+                value => scaled(value),
+            };
             return self.deeper(|p| p.quantity(value));
         }
         match units::read(&self.tokens[self.at..]) {
@@ -80,6 +91,17 @@ impl Parser<'_> {
         }
     }
 
+    /// Goes past the word at hand, which may be the first of a text.
+    fn skip_word(&mut self) {
+        if let Some(Token { kind: Kind::Text(words), .. }) = self.tokens.get_mut(self.at)
+            && let Some((_, rest)) = first_word(words).filter(|(_, rest)| !rest.trim().is_empty())
+        {
+            *words = rest;
+            return;
+        }
+        self.at += 1;
+    }
+
     /// `1 hour 30 minutes`: quantities of one dimension side by side are their sum, in the unit of the first.
     fn compound(&mut self, quantity: Expr, unit: &units::Unit) -> Parsed {
         let Some(Kind::Number(text)) = self.peek() else { return Ok(quantity) };
@@ -89,7 +111,7 @@ impl Parser<'_> {
         let Expr::Quantity(value, unit) = quantity else { return Ok(quantity) };
         self.at += 1 + used;
         self.wrap()?;
-        let factor = Expr::Number(crate::tree::Number { value: factor, decimal: None });
+        let factor = Expr::Number(Number { value: factor, decimal: None });
         let part = Expr::Product(vec![Expr::Number(number), factor]);
         Ok(Expr::Quantity(Box::new(Expr::Sum(vec![*value, part])), unit))
     }
@@ -131,6 +153,20 @@ impl Parser<'_> {
     }
 }
 
+/// The scale of a temperature after its degree sign.
+pub(super) fn temperature(kind: Option<&Kind<'_>>) -> Option<units::Unit> {
+    let letter = match kind? {
+        Kind::Letters(letter) => letter,
+        Kind::Text(letter) => letter.trim(),
+        _ => return None,
+    };
+    match letter {
+        "C" | "Celsius" | "celsius" => Some(units::Unit::noun("celsius")),
+        "F" | "Fahrenheit" | "fahrenheit" => Some(units::Unit::noun("fahrenheit")),
+        _ => None,
+    }
+}
+
 /// `am` or `pm` at the start of the tokens: whether it is pm, and how many tokens.
 fn half_of_day(tokens: &[Token<'_>]) -> Option<(bool, usize)> {
     let word = match &tokens.first()?.kind {
@@ -151,29 +187,28 @@ fn half_of_day(tokens: &[Token<'_>]) -> Option<(bool, usize)> {
     }
 }
 
-/// A word that multiplies, such as "million".
-fn scale(tokens: &[Token<'_>]) -> Option<(i64, usize)> {
+/// A word that multiplies or divides, such as "million" or "quarters": its factor. It may begin a text of more words.
+fn scale(tokens: &[Token<'_>]) -> Option<RBig> {
     let word = match &tokens.first()?.kind {
         Kind::Letters(word) => *word,
-        Kind::Text(word) => word.trim(),
+        Kind::Text(words) => first_word(words)?.0,
         _ => return None,
     };
-    let factor = match word {
-        "dozen" => 12,
-        "hundred" => 100,
-        "thousand" => 1000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        _ => return None,
-    };
-    Some((factor, 1))
+    let part = |n: i64| RBig::ONE / RBig::from(n);
+    lexicon::scale(word).map(RBig::from).or_else(|| lexicon::part(word).map(part))
+}
+
+/// The first word of a text, and what follows it.
+fn first_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '~');
+    let end = text.find(|c: char| c.is_whitespace() || c == '~').unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
 }
 
 /// The unit of a currency sign.
 pub(super) fn currency(sign: char) -> units::Unit {
     let dollar = || units::Unit::named("dollar");
-    let noun = |name: &str| units::Unit { name: name.into(), known: None };
+    let noun = units::Unit::noun;
     match sign {
         '$' => dollar().unwrap_or_else(|| noun("dollar")),
         '€' => noun("euro"),

@@ -144,6 +144,214 @@ fn the_configuration_names_the_rules_and_refuses_unknown_keys() {
 }
 
 #[test]
+fn gold_answers_that_are_not_understood_are_errors_and_words_are_none() {
+    let math = MathVerifier::default();
+    for gold in ["(5", r"3\pi/", r"5 \pm", r"\foobar{5}+1", r"\begin{tabular}{c}5\end{tabular}", "x + "] {
+        let error = math.check(&problem(gold)).unwrap_err();
+        assert!(error.to_string().contains("understood"), "{gold}: {error}");
+    }
+    for gold in
+        ["no solution", r"\text{isosceles triangle}", "Paris", "4:30p..", "A, C", r"(f\circ g)(x)=4x^2-1"]
+    {
+        assert_eq!(math.check(&problem(gold)), Ok(()), "{gold}");
+    }
+}
+
+#[test]
+fn a_settings_value_out_of_range_or_of_an_unknown_name_is_refused() {
+    for (config, names) in [
+        (serde_json::json!({"policies": {"rounding": 400}}), "rounding"),
+        (serde_json::json!({"policies": {"decimals": 400}}), "decimals"),
+        (serde_json::json!({"thinking": {"tags": [["", "x"]]}}), "tags"),
+    ] {
+        let config: MathConfig = serde_json::from_value(config).unwrap();
+        let error = MathVerifier::new(config).unwrap_err().to_string();
+        assert!(error.contains(names), "{error}");
+    }
+    let row = |field: serde_json::Value| {
+        let mut row = problem("3.5");
+        row.extra.insert("extraction_config".into(), field);
+        row
+    };
+    let math = MathVerifier::default();
+    for field in [serde_json::json!({"strickt": true}), serde_json::json!({"float_rounding": 400})] {
+        let error = math.check(&row(field)).unwrap_err();
+        assert_eq!(error.field, "extraction_config");
+    }
+    let places = row(serde_json::json!({"float_rounding": 2}));
+    let verdict = math.verify(&places, &Completion::new(r"\boxed{3.501}"));
+    assert!(verdict.outcome == Outcome::Pass && verdict.reason.contains("`decimals`"), "{}", verdict.reason);
+    let large = Problem {
+        answer: Some("12345678901234567890".into()),
+        ..row(serde_json::json!({"float_rounding": 6}))
+    };
+    assert_eq!(
+        math.verify(&large, &Completion::new(r"\boxed{12345678901234567800.0}")).outcome,
+        Outcome::Fail
+    );
+}
+
+#[test]
+fn words_beside_a_number_are_passed_over_where_the_problem_counts_them() {
+    let asked = Problem { prompt: "How many glorps does Xim have?".into(), ..problem("5") };
+    let judge = |text: &str| MathVerifier::default().verify(&asked, &Completion::new(text)).outcome;
+    assert_eq!(judge(r"\boxed{5 \text{ glorps}}"), Outcome::Pass);
+    assert_eq!(judge(r"\boxed{5 \text{ eggs}}"), Outcome::Pass);
+    assert_eq!(judge(r"\boxed{5 \text{ snarks}}"), Outcome::Fail);
+}
+
+#[test]
+fn thinking_that_the_prompt_opens_must_be_closed() {
+    let opened = Problem { prompt: "What is 6 + 6?\n<think>\n".into(), ..problem("12") };
+    let math = MathVerifier::default();
+    let judge = |problem: &Problem, text: &str| math.verify(problem, &Completion::new(text)).outcome;
+    let guess = r"first guess \boxed{12}? hmm let me verify. \boxed{12}";
+    assert_eq!(judge(&opened, guess), Outcome::Unparseable);
+    assert_eq!(judge(&opened, &format!("{guess}</think> \\boxed{{12}}")), Outcome::Pass);
+    assert_eq!(judge(&opened, &Verifier::gold(&math, &opened).unwrap().text), Outcome::Pass);
+    assert_eq!(judge(&problem("12"), r"so \boxed{12}"), Outcome::Pass);
+    let config = serde_json::json!({"thinking": {"closed": true, "tags": [["<r>", "</r>"]]}});
+    let strict = MathVerifier::new(serde_json::from_value(config).unwrap()).unwrap();
+    assert_eq!(strict.verify(&problem("12"), &Completion::new(r"\boxed{12}")).outcome, Outcome::Unparseable);
+    assert_eq!(strict.verify(&problem("12"), &Completion::new(r"</r>\boxed{12}")).outcome, Outcome::Pass);
+}
+
+#[test]
+fn a_choice_is_one_and_not_denied() {
+    let mut row = problem("A");
+    row.extra.insert("extraction_config".into(), serde_json::json!({"targets": ["string"]}));
+    let judge = |text: &str| MathVerifier::default().verify(&row, &Completion::new(text)).outcome;
+    for text in
+        ["The answer is A.", r"\boxed{A} because B is wrong", "The answer is A, it can't be B or C", "(A)"]
+    {
+        assert_eq!(judge(text), Outcome::Pass, "{text}");
+    }
+    for text in [
+        "The answer is not A, it is B",
+        "The answer is A or B",
+        "The answer is one of A, B, C, D",
+        r"\boxed{B} because A is wrong",
+        "The answer is A, maybe B",
+        "The answer is A. Or B.",
+    ] {
+        assert_eq!(judge(text), Outcome::Fail, "{text}");
+    }
+    let cut = Completion { text: "The answer is A".into(), truncated: true, tokens: 0 };
+    assert_eq!(MathVerifier::default().verify(&row, &cut).outcome, Outcome::Unparseable);
+}
+
+#[test]
+fn what_is_left_to_compute_is_a_policy() {
+    let judge = |policy: &str, text: &str| {
+        let config = serde_json::json!({"policies": {"unevaluated": policy}});
+        let math = MathVerifier::new(serde_json::from_value(config).unwrap()).unwrap();
+        math.verify(&problem("905"), &Completion::new(format!("\\boxed{{{text}}}")))
+    };
+    let restated = r"\sum_{k=1}^{5} 181";
+    assert_eq!(judge("any", restated).outcome, Outcome::Pass);
+    assert_eq!(judge("arithmetic", restated).outcome, Outcome::Fail);
+    assert!(judge("arithmetic", r"437+2\cdot 234").reason.contains("policy `unevaluated`"));
+    assert_eq!(judge("nothing", r"437+2\cdot 234").outcome, Outcome::Fail);
+    for evaluated in ["905", "905.0", r"\frac{1810}{2}", r"9.05\times10^2", r"x = 905", r"905 \text{ apples}"]
+    {
+        assert_eq!(judge("nothing", evaluated).outcome, Outcome::Pass, "{evaluated}");
+    }
+}
+
+#[test]
+fn an_explanation_tells_each_rule_the_readings_and_the_comparisons() {
+    let math = MathVerifier::default();
+    let steps =
+        math.explain(&problem(r"0.1 \text{ m}"), &Completion::new(r"<think>5</think>\boxed{10 \text{ cm}}"));
+    let lines: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    let all = lines.join("\n");
+    for part in
+        ["looked in", "- in <answer>: nothing", "+ boxed: `10", "answer read as: quantity", "+ compared"]
+    {
+        assert!(all.contains(part), "{part} in\n{all}");
+    }
+    let steps = math.explain(&problem(r"0.1 \text{ m}"), &Completion::new(r"\boxed{0.1}"));
+    assert!(steps.last().is_some_and(|s| s.name == "policy" && s.found == "missing_unit"), "{steps:?}");
+    assert!(math.explain(&problem("(5"), &Completion::new("5"))[0].found.contains("understood"));
+}
+
+#[test]
+fn no_attack_of_its_own_passes() {
+    let math = MathVerifier::default();
+    for gold in
+        ["18", "0", "-3", r"\frac{1}{2}", "x+1", "no solution", "1, 2", "(1,2)", "5 cm", "A", r"\pm 1"]
+    {
+        let attacks = math.attacks(&problem(gold));
+        assert!(attacks.len() > 20, "{gold}");
+        for attack in attacks {
+            let verdict = math.verify(&problem(gold), &attack.completion);
+            let text: String = attack.completion.text.chars().take(80).collect();
+            assert!(verdict.score == Some(0.0), "{gold}: {}: {text}: {}", attack.name, verdict.reason);
+        }
+    }
+}
+
+/// Answers that are dear to compare, each with a gold answer that they must be compared with.
+fn dear() -> Vec<(String, String)> {
+    let log = r"\log_{\frac{1234567890123456789}{987654321098765432}}\frac73";
+    let list =
+        |n: usize, one: &dyn Fn(usize) -> String, by: &str| (0..n).map(one).collect::<Vec<_>>().join(by);
+    let matrix = |cells: &str, n: usize| format!("\\begin{{pmatrix}}{cells}\\end{{pmatrix}}").repeat(n);
+    vec![
+        ("5".into(), matrix(r"1&1\\1&0", 40)),
+        (matrix(r"1&2\\3&4", 1), matrix(r"a&b\\c&d", 30)),
+        (matrix(r"1&2\\3&4", 1), matrix(r"\sin x&b\\c&d", 6)),
+        ("x+y".into(), list(8, &|_| format!(r"\sum_{{k=1}}^{{499}} x^{{{log}}}"), "+")),
+        ("2".into(), list(100, &|_| r"\log_{131/127}((131/127)^{255}+1)".into(), "+")),
+        (
+            r"\mathbb{R}".into(),
+            format!(r"\mathbb{{R}}\setminus\{{{}\}}", list(600, &|k| format!("\\sqrt{{{k}}}"), ",")),
+        ),
+        (r"x \neq 5".into(), list(500, &|k| format!(r"x \neq {k}"), ", ")),
+        ("(0,1)".into(), list(500, &|k| format!("({},{})", 2 * k, 2 * k + 1), r"\cup")),
+        ("5".into(), list(100, &|_| r"\binom{3000}{1500}".into(), "+")),
+        (r"\sin x,\log x".into(), list(2, &|_| r"\sum_{k=1}^{499} \sin(kx)\log(k+x)".into(), ",")),
+        ("5".into(), format!("{}1", "1e2000*".repeat(100))),
+        ("5".into(), list(100, &|k| format!(r"\sqrt[63]{{3^{{9000}}+{k}}}"), "+")),
+        (r"\sin x".into(), list(60, &|k| format!(r"\sin({k}x)\cos({k}x)"), "+")),
+    ]
+}
+
+#[test]
+fn whatever_is_compared_stays_within_the_work_of_a_verdict() {
+    for (gold, answer) in dear() {
+        let (g, a) = (read(&gold).unwrap(), read(&answer).unwrap());
+        let work = Work::default();
+        let policies = Policies::default();
+        let finding = compare_within(&g, &a, &policies, &work, Context::default(), &Trace::default());
+        let shown: String = answer.chars().take(60).collect();
+        assert!(!finding.equal, "{shown}");
+        assert!(work.spent() <= crate::limits::WORK, "{shown}: {}", work.spent());
+        assert!(!work.is_over() || finding.why.contains("more"), "{shown}: {}", finding.why);
+        assert!(
+            work.spent() > 500 || work.is_over() || finding.why.contains("more than can be"),
+            "{shown}: {}",
+            work.spent()
+        );
+    }
+}
+
+#[test]
+fn an_answer_of_the_usual_size_takes_a_small_part_of_the_work() {
+    for (gold, answer) in [
+        (r"\frac{\sqrt{6}+\sqrt{2}}{4}", r"\cos 15^\circ"),
+        (r"\sin(2x)", r"2\sin x\cos x"),
+        (r"(a+b)^3", r"a^3+3a^2b+3ab^2+b^3"),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}+0"),
+    ] {
+        let work = Work::default();
+        let (g, a) = (read(gold).unwrap(), read(answer).unwrap());
+        compare_within(&g, &a, &Policies::default(), &work, Context::default(), &Trace::default());
+        assert!(work.spent() < crate::limits::WORK / 3, "{gold}: {}", work.spent());
+    }
+}
+
+#[test]
 fn hostile_input_is_judged_at_once() {
     let long = [
         "(".repeat(200_000),

@@ -14,7 +14,9 @@
 
 use super::case::{Case, Expected};
 use crate::tasks::{ColumnMap, Place, read_row};
-use crate::{Completion, Judges, Outcome, Problem, Registry, RegistryError, Verifier, nearest};
+use crate::{
+    Completion, FILE_KINDS, FileKind, Judges, Outcome, Problem, Registry, RegistryError, Verifier, nearest,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -225,11 +227,15 @@ impl Suite {
         };
         let file: SuiteFile = toml::from_str(&text)
             .map_err(|error| at(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
-        let (kind, settings) = kind_and_settings(file.verifier.get_ref())
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (kind, settings) = kind_and_settings(file.verifier.get_ref(), folder)
             .map_err(|problem| at(file.verifier.span().start, format!("field `verifier`: {problem}")))?;
         check_map(&file.map).map_err(|problem| at(text.find("map").unwrap_or(0), problem))?;
         let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let mut suite = Suite::of_problems(file.name.as_deref().unwrap_or(&stem), path, &kind, Vec::new());
+        suite
+            .files
+            .extend(FILE_KINDS.iter().filter_map(|file| settings[file.key].as_str().map(PathBuf::from)));
         (suite.settings, suite.judges, suite.gold) = (settings, file.judges, file.gold);
         (suite.checks, suite.budget, suite.rates) = (file.checks, file.budget, file.rates);
         let mut reader = Reader { suite, shared: file.problem, map: ColumnMap::new(), names: HashSet::new() };
@@ -238,7 +244,6 @@ impl Suite {
             reader.case(case.into_inner(), place)?;
         }
         reader.map = file.map;
-        let folder = path.parent().unwrap_or(Path::new(""));
         for name in &file.cases {
             reader.rows(&folder.join(name.get_ref()), Reader::case)?;
         }
@@ -291,18 +296,23 @@ impl Suite {
     }
 }
 
-fn kind_and_settings(value: &toml::Value) -> Result<(String, Value), String> {
-    let right =
-        "a name such as \"exact\", or a table such as { kind = \"exact\", case = \"ignore\" }, is right";
+/// The verifier's kind and settings; paths of files are seen from the suite's folder.
+fn kind_and_settings(value: &toml::Value, folder: &Path) -> Result<(String, Value), String> {
+    let right = "a name such as \"exact\", a table such as { kind = \"exact\", case = \"ignore\" }, or a file such as { python = \"my_reward.py\" }, is right";
     match value {
-        toml::Value::String(kind) => Ok((kind.clone(), Value::Null)),
+        toml::Value::String(name) => Ok(match FileKind::of_name(name) {
+            Some(file) => (file.kind.to_owned(), file.settings(name, folder, &Value::Null)),
+            None => (name.clone(), Value::Null),
+        }),
         toml::Value::Table(table) => {
-            let mut settings = table.clone();
-            match settings.remove("kind") {
-                Some(toml::Value::String(kind)) => {
-                    let settings = serde_json::to_value(settings).map_err(|error| error.to_string())?;
-                    Ok((kind, settings))
-                }
+            let settings = serde_json::to_value(table).map_err(|error| error.to_string())?;
+            let Value::Object(mut settings) = settings else { return Err(right.to_owned()) };
+            if let Some(file) = FileKind::of_table(&mut settings, folder)? {
+                settings.shift_remove("kind");
+                return Ok((file.kind.to_owned(), Value::Object(settings)));
+            }
+            match settings.shift_remove("kind") {
+                Some(Value::String(kind)) => Ok((kind, Value::Object(settings))),
                 Some(other) => Err(format!("its `kind` is {other}; {right}")),
                 None => Err(format!("its `kind` is missing; {right}")),
             }

@@ -4,9 +4,9 @@ use super::{Args, settings};
 use crate::commands::verify::column_map;
 use crate::commands::wrong;
 use rlvr_train::data::rows::for_each_row;
-use rlvr_verdict::Problem;
 use rlvr_verdict::tasks::{Ids, Place, read_row};
 use rlvr_verdict::testkit::Suite;
+use rlvr_verdict::{FileKind, Problem};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,10 @@ pub fn suites(path: &Path, args: &Args) -> anyhow::Result<Vec<Suite>> {
         let read = row.map_err(|error| error.to_string()).and_then(|row| {
             let place = Place { file: row.place.file, line: row.place.line };
             let problem = read_row(row.fields, &place, &map, args.verifier.as_deref());
-            let problem = problem.map_err(|error| error.to_string())?.problem;
+            let mut problem = problem.map_err(|error| error.to_string())?.problem;
+            if args.verifier.as_ref() != Some(&problem.verifier) {
+                problem.verifier = FileKind::beside(&problem.verifier, path);
+            }
             let column = map.get("id").map_or("id", String::as_str);
             ids.insert(&problem.id, &place, column).map_err(|error| error.to_string())?;
             Ok((place, problem))

@@ -31,9 +31,9 @@ pub fn execute(path: &Path, rows: &mut Rows<'_>, ids: &[String], as_json: bool) 
         round.submit((), job);
         let verdict = round.next_verdict().map_or_else(|| Verdict::fault("no verdict came"), |(_, v)| v);
         tally.count(&verdict);
-        // one that hung or panicked would do so again
+        // one that hung or panicked would do so again; what has fuel is stopped by it
         let steps = match verdict.outcome {
-            Outcome::Fault => Vec::new(),
+            Outcome::Fault if verdict.cost.fuel == 0 => Vec::new(),
             _ => explain_guarded(&*verifier, &problem, &completion),
         };
         let by = format!("{} {}", verifier.name(), verifier.version());

@@ -164,7 +164,7 @@ fn judge(
             _ => verifier
                 .check(&row.problem)
                 .map_err(|error| {
-                    let ProblemError { field, problem, remedy } = error;
+                    let ProblemError { field, problem, remedy, .. } = error;
                     let id = &row.problem_id;
                     tally.tell(&format!(
                         "{}: problem {id}: field `{field}`: {problem}; {remedy}",

@@ -2,7 +2,7 @@
 
 use crate::commands::wrong;
 use rlvr_verdict::tasks::{ColumnMap, Place, TaskRow, read_row};
-use rlvr_verdict::{Job, ProblemError, Registry, RegistryError, Verifier};
+use rlvr_verdict::{FileKind, Job, ProblemError, Registry, RegistryError, Verifier};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,12 +40,15 @@ impl<'a> Rows<'a> {
         if !row.contains_key(column) {
             return Err(missing);
         }
-        let TaskRow { problem, completion } =
+        let TaskRow { mut problem, completion } =
             read_row(row, place, &self.map, self.default.as_deref()).map_err(|e| e.to_string())?;
         let completion = completion.ok_or(missing)?;
+        if self.default.as_ref() != Some(&problem.verifier) {
+            problem.verifier = FileKind::beside(&problem.verifier, &place.file);
+        }
         let verifier = self.verifier(&problem.verifier).map_err(|e| format!("{place}: {e}"))?;
         verifier.check(&problem).map_err(|error| {
-            let ProblemError { field, problem, remedy } = error;
+            let ProblemError { field, problem, remedy, .. } = error;
             format!("{place}: field `{}`: {problem}; {remedy}", self.map.get(&field).unwrap_or(&field))
         })?;
         Ok(Job { verifier, problem: Arc::new(problem), completion: Arc::new(completion), sample: 0 })

@@ -8,7 +8,10 @@ fn verifiers() -> BTreeMap<String, Arc<dyn Verifier>> {
     let mut registry = rlvr_verdict::Registry::new();
     rlvr_math::register(&mut registry);
     rlvr_text::register(&mut registry);
-    ["math", "choice"].map(|name| (name.to_string(), registry.make(name, &Value::Null).unwrap())).into()
+    rlvr_code::register(&mut registry);
+    ["math", "choice", "python"]
+        .map(|name| (name.to_string(), registry.make(name, &Value::Null).unwrap()))
+        .into()
 }
 
 fn load(config: Value, context: usize) -> Result<Vec<PromptedProblem>, DataError> {
@@ -29,7 +32,11 @@ fn load_with(
         context,
         max_tokens: 20,
     };
-    load_tasks("t", &serde_json::from_value(config).unwrap(), 1, &checks)
+    load_set(config, &checks).map(|set| set.tasks)
+}
+
+fn load_set(config: Value, checks: &TaskChecks<'_>) -> Result<TaskSet, DataError> {
+    load_tasks("t", &serde_json::from_value(config).unwrap(), 1, checks)
 }
 
 fn rows(folder: &Path, rows: &[Value]) -> std::path::PathBuf {
@@ -211,4 +218,44 @@ fn keys_that_do_not_belong_together_are_refused() {
     assert_eq!(text, "tasks.t.split: belongs to a generator; leave it out beside `path`");
     let text = error(json!({ "generator": "facts", "count": 5, "chat": true }));
     assert!(text.starts_with("tasks.t.chat: is true, but the tokenizer has no chat template"), "{text}");
+}
+
+#[test]
+fn rows_whose_tests_need_what_the_sandbox_lacks_are_counted_and_left_out_where_the_set_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |tests: &str| json!({ "prompt": "f", "verifier": "python", "tests": { "kind": "asserts", "code": tests } });
+    let sound = row("assert f(1) == 1");
+    let mut all: Vec<Value> =
+        vec![sound.clone(), row("import numpy as np\nassert f(1) == np.ones(1)"), sound.clone()];
+    all.extend([row("from pandas.core import x\nassert f(x)"), row("import numpy\nassert f(numpy)"), sound]);
+    let path = rows(folder.path(), &all);
+    let tokenizer = Tokenizer::characters().unwrap();
+    let verifiers = verifiers();
+    let checks = TaskChecks {
+        tokenizer: &tokenizer,
+        verifiers: &verifiers,
+        with_settings: &[],
+        reward: &[],
+        context: 99,
+        max_tokens: 20,
+    };
+    let error = load_set(json!({ "path": path }), &checks).unwrap_err().to_string();
+    for part in [
+        "rows.jsonl:2: field `tests`: need the module `numpy`",
+        "3 of 6 tasks need modules that the sandbox lacks (numpy 2, pandas 1); unsupported = \"skip\" in [tasks.t]",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let set = load_set(json!({ "path": path, "unsupported": "skip" }), &checks).unwrap();
+    let ids: Vec<&str> = set.tasks.iter().map(|task| &*task.problem.id).collect();
+    assert_eq!(ids, ["rows.jsonl:1", "rows.jsonl:3", "rows.jsonl:6"]);
+    assert_eq!(
+        set.lacking.to_string(),
+        "3 of 6 tasks need modules that the sandbox lacks (numpy 2, pandas 1)"
+    );
+    // what is wrong otherwise stays wrong
+    all.push(json!({ "prompt": "f", "verifier": "python", "tests": { "kind": "asserts", "code": "" } }));
+    let path = rows(folder.path(), &all);
+    let error = load_set(json!({ "path": path, "unsupported": "skip" }), &checks).unwrap_err().to_string();
+    assert!(error.contains("1 of its rows") && error.contains("rows.jsonl:7"), "{error}");
 }
