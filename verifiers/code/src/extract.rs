@@ -1,4 +1,5 @@
-//! Where the code of a completion may stand: fenced blocks first, the last before the others, then the whole text.
+//! Where the code of a completion may stand: fenced blocks first, those marked as Python before the others, the last before those
+//! above it, then the whole text.
 //!
 //! Which of them parses is not known here: the guest tries them in this order.
 
@@ -6,15 +7,24 @@
 const MOST: usize = 24;
 
 struct Block {
-    python: bool,
+    mark: Mark,
     code: String,
 }
 
-/// The texts that may be the program, best first: fenced blocks marked as Python or not at all, last to first; other fenced blocks,
-/// last to first; what stands before a fence that nothing opened; the whole text.
+/// What is said of a block's language, best first. Unmarked blocks beside marked ones are mostly what a program prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Python,
+    Nothing,
+    Other,
+}
+
+/// The texts that may be the program, best first: fenced blocks marked as Python, last to first; unmarked ones, last to first;
+/// others, last to first; what stands before a fence that nothing opened; the whole text.
 pub fn candidates(text: &str) -> Vec<String> {
     let (blocks, stray) = blocks(text);
-    let ordered = blocks.iter().rev().filter(|b| b.python).chain(blocks.iter().rev().filter(|b| !b.python));
+    let marked = |mark| blocks.iter().rev().filter(move |b| b.mark == mark);
+    let ordered = marked(Mark::Python).chain(marked(Mark::Nothing)).chain(marked(Mark::Other));
     let mut found: Vec<String> = ordered.map(|b| b.code.clone()).take(MOST).collect();
     found.extend(stray);
     if blocks.is_empty() || found.is_empty() || !text.trim_start().starts_with("```") {
@@ -41,8 +51,12 @@ fn blocks(text: &str) -> (Vec<Block>, Option<String>) {
         }
         let body = &lines[at + 1..end.unwrap_or(lines.len())];
         let code: String = body.iter().map(|line| fence.unindented(line).to_owned() + "\n").collect();
-        let python = matches!(&*fence.info, "" | "python" | "python3" | "py" | "py3" | "{.python}" | "pycon");
-        blocks.push(Block { python, code });
+        let mark = match &*fence.info {
+            "python" | "python3" | "py" | "py3" | "{.python}" | "pycon" => Mark::Python,
+            "" => Mark::Nothing,
+            _ => Mark::Other,
+        };
+        blocks.push(Block { mark, code });
         at = end.map_or(lines.len(), |end| end + 1);
     }
     (blocks, stray)
@@ -88,10 +102,11 @@ mod tests {
 
     #[test]
     fn the_last_python_block_comes_first_and_the_whole_text_last() {
-        let text = "Use:\n```python\na = 1\n```\nrun\n```bash\nls\n```\nor\n```\nb = 2\n```\n";
+        let text =
+            "Use:\n```py\na = 1\n```\n```python\na = 2\n```\nrun\n```bash\nls\n```\nor\n```\nb = 2\n```\n";
         let found = candidates(text);
-        assert_eq!(found[..3], ["b = 2\n", "a = 1\n", "ls\n"]);
-        assert_eq!(found[3], text);
+        assert_eq!(found[..4], ["a = 2\n", "a = 1\n", "b = 2\n", "ls\n"]);
+        assert_eq!(found[4], text);
     }
 
     #[test]

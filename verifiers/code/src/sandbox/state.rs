@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
 /// Which of the two instances.
@@ -81,10 +82,12 @@ pub(super) struct State {
     pub written: u64,
     /// Largest memory of either instance.
     pub peak: usize,
+    /// Processor time of the thread at which the request under way is given up, once it has been looked at.
+    pub deadline: Option<Duration>,
 }
 
 /// Nested calls between the two instances at most.
-pub(super) const MOST_DEPTH: u32 = 64;
+pub(super) const MOST_DEPTH: u32 = 1000;
 
 /// Bytes of a message at most.
 pub(super) const MOST_MESSAGE: usize = 64 << 20;
@@ -100,6 +103,7 @@ impl State {
             slept: 0,
             written: 0,
             peak: 0,
+            deadline: None,
         }
     }
 
