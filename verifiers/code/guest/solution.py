@@ -142,7 +142,7 @@ def load(request):
         return {"status": "unparseable", "text": _syntax(request["candidates"][:1])}
     name = "__main__" if request["main"] else "solution"
     _module = types.ModuleType(name)
-    sys.modules[name] = _module
+    sys.modules[name] = sys.modules["__main__"] = _module
     space = _module.__dict__
     space["__builtins__"] = builtins
     random.seed()

@@ -18,7 +18,7 @@ import sys
 SKIP = {
     "test", "idlelib", "tkinter", "ensurepip", "lib2to3", "pydoc_data", "turtledemo", "turtle", "venv", "site-packages",
     "__pycache__", "curses", "dbm", "sqlite3", "ctypes", "multiprocessing", "msilib", "wsgiref", "__phello__", "asyncio_test",
-    "_pyrepl", "pathlib_test", "_ios_support", "_android_support", "_apple_support",
+    "_pyrepl", "pathlib_test", "_ios_support", "_android_support", "_apple_support", "mbcs", "oem", "expatreader",
 }
 # put into sys.modules without a file of their own
 MADE = {"collections.abc", "os.path", "__main__", "_frozen_importlib", "_frozen_importlib_external"}
@@ -47,13 +47,16 @@ def tree_of(path):
 
 
 def imported(tree, package):
-    """Modules that a module cannot do without: imported by its top level, in no branch and in no `try`."""
+    """Modules that a module may not do without: imported by its top level, in no branch and in no `try`. Those of `from a import b`
+    that are no modules are among them."""
     for node in tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            yield ".".join([*base, *([node.module] if node.module else [])])
+            base += [node.module] if node.module else []
+            yield ".".join(base)
+            yield from (".".join([*base, alias.name]) for alias in node.names)
 
 
 def importable(needs, built_in):
@@ -62,7 +65,7 @@ def importable(needs, built_in):
     while True:
         lost = {
             name for name in known & set(needs)
-            if any(n not in known for n in needs[name]) or "." in name and name.rpartition(".")[0] not in known
+            if any(n not in known and (n in needs or n.partition(".")[0] not in known) for n in needs[name]) or "." in name and name.rpartition(".")[0] not in known
         }
         if not lost:
             return known

@@ -6,6 +6,7 @@
 //! [`Outcome::Fault`], which has no score. No machine learning is inside.
 
 pub mod compose;
+mod exact;
 mod pool;
 mod probe;
 mod problem;
@@ -15,6 +16,7 @@ pub mod testkit;
 mod verdict;
 mod verifier;
 
+pub use exact::read_json;
 pub use pool::{FaultCount, Job, Round, VerifierPool};
 pub use probe::{Attack, Expect, Judges, Step};
 pub use problem::{Completion, Message, Problem, ProblemError};
