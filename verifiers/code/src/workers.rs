@@ -1,7 +1,7 @@
 //! Threads that run guests. A guest needs more native stack than the threads of a verifier pool have; so each check is handed to a
 //! thread of ours, which keeps its pair of instances warm.
 
-use crate::sandbox::{Pair, Sandbox};
+use crate::sandbox::{Pair, Sandbox, Stack};
 use parking_lot::Mutex;
 use rlvr_verdict::Verdict;
 use std::sync::Arc;
@@ -52,10 +52,12 @@ impl Workers {
         let sandbox = self.sandbox.clone();
         std::thread::Builder::new().name("python".into()).stack_size(crate::sandbox::THREAD_STACK).spawn(
             move || {
-                let mut pair = Pair::new(sandbox);
+                let (mut pair, stack) = (Pair::new(sandbox), Stack::of_this_thread());
                 while let Ok(Job { work, answer }) = jobs.recv() {
+                    let verdict = work(&mut pair);
+                    stack.release();
                     // the caller may have given up
-                    let _ = answer.send(work(&mut pair));
+                    let _ = answer.send(verdict);
                 }
             },
         )?;

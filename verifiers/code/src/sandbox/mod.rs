@@ -6,6 +6,7 @@ mod guest;
 mod limits;
 mod pages;
 mod pair;
+mod stack;
 mod state;
 mod surface;
 
@@ -14,4 +15,5 @@ pub use engine::{Sandbox, SandboxError};
 pub use guest::GUEST_SHA256;
 pub use limits::{FUEL_PER_SECOND, Limits};
 pub use pair::{Pair, Used};
+pub(crate) use stack::Stack;
 pub use state::{Role, Stop};
