@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
         if let Err(error) = std::str::from_utf8(line) {
             return Err(format!("{place}: {error}; UTF-8 text is right"));
         }
-        let row = serde_json::from_slice(line)
+        let row = rlvr_verdict::read_json(line)
             .map_err(|e| format!("{place}: {e}; a JSON object a line is right"))?;
         let TaskRow { mut problem, completion } =
             read_row(row, place, &self.map, self.default.as_deref()).map_err(|e| e.to_string())?;
