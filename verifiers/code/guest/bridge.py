@@ -438,9 +438,12 @@ _rlvr.configure(export, import_, named, collections.deque, collections.Counter, 
 
 
 def begin():
-    """Before anything crosses: a class of the standard library that is nothing but its attributes."""
+    """Before anything crosses: a class of the standard library that is nothing but its attributes, and what is told of objects of
+    common classes."""
     _rlvr.classes[types.SimpleNamespace] = "types.SimpleNamespace"
     _rlvr.names["types.SimpleNamespace"] = types.SimpleNamespace
+    for cls in (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType):
+        _mask(cls)
 
 
 def is_plain(cls):

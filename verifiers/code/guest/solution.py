@@ -3,6 +3,8 @@
 import ast
 import builtins
 import itertools
+import opcode
+import os
 import random
 import sys
 import textwrap
@@ -25,6 +27,12 @@ def _compiles(source, name="<solution>"):
         return None
 
 
+def _is_indented(source):
+    """Whether a text begins inside of something, so that it is no program."""
+    first = next((line for line in source.split("\n") if line.strip() and line.lstrip()[0] != "#"), "")
+    return first[:1] in (" ", "\t") and "\f" not in first
+
+
 def _parsed(source):
     """The statements of a program; none where it is none."""
     try:
@@ -36,10 +44,29 @@ def _parsed(source):
 BOUND = _symtable.DEF_LOCAL | _symtable.DEF_IMPORT  # flags of a symbol that is assigned, defined or imported
 
 
-def binds(source):
-    """Names that a program which compiles binds at its top level, in branches too."""
-    symbols = _symtable.symtable(source, "<solution>", "exec").symbols
-    return {name for name, flags in symbols.items() if flags & BOUND}
+def _binds(source, code, wanted):
+    """Whether the top level of a program binds one of these names, in branches too."""
+    if len(code.co_names) > 256:
+        symbols = _symtable.symtable(source, "<solution>", "exec").symbols
+        return any(symbols.get(name, 0) & BOUND for name in wanted)
+    units = code.co_code
+    return any(name in wanted and _holds(units, bytes((_STORE, i))) for i, name in enumerate(code.co_names))
+
+
+_STORE = opcode.opmap["STORE_NAME"]
+
+
+def _holds(units, unit):
+    """Whether code has this unit of an operation and its argument."""
+    at = units.find(unit)
+    while at % 2 and at > 0:
+        at = units.find(unit, at + 1)
+    return at >= 0
+
+
+def seed():
+    """Draws the seed of `random`, which by itself would draw far more."""
+    random.seed(int.from_bytes(os.urandom(32)))
 
 
 def defined(body):
@@ -75,17 +102,18 @@ class _Reading:
 
     def __init__(self, source, opening):
         self.source, self.opening = source, opening
-        self.code = _compiles(source)
+        self.code = None if _is_indented(source) else _compiles(source)
         self.place = None  # of the candidate
 
     def answers(self, wanted, main):
         """Whether it binds a wanted name, or may write where it is the output that counts."""
-        return bool(wanted) and not wanted.isdisjoint(binds(self.source)) or main and _writes(_parsed(self.source))
+        return _binds(self.source, self.code, wanted) or main and _writes(_parsed(self.source))
 
 
 def _continued(text, prefix):
     """A prompt with what may be the rest of it: lines that begin inside a function, perhaps with their indentation lost."""
-    body = _parsed(prefix)
+    returns = any(line.lstrip().startswith("return") for line in prefix.split("\n"))
+    body = _parsed(prefix) if returns else []
     if body and isinstance(getattr(body[-1], "body", [None])[-1], ast.Return):
         return  # nothing is left to be written
     first, _, rest = text.partition("\n")
@@ -171,7 +199,7 @@ def load(request):
     sys.modules[name] = sys.modules["__main__"] = _module
     space = _module.__dict__
     space["__builtins__"] = builtins
-    random.seed()
+    seed()
     for source, file in ((setup, "<setup>"), (program.opening, "<prompt>")):
         if source:
             before = _compiles(source, file)

@@ -20,8 +20,9 @@ import _rlvr_cases
 from _rlvr_boot import _index, missing
 from _rlvr_cases import Unfit
 from _rlvr_compare import exact, same
-from _rlvr_solution import BOUND, defined
+from _rlvr_solution import BOUND, defined, seed
 
+_WORD = re.compile(r"\w*")
 _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__builtins__"}
 
 
@@ -31,7 +32,7 @@ class Check:
     def __init__(self, request):
         self.request = request
         self.entry, self.prefix = request["entry"], request["prefix"]
-        self.root = re.match(r"\w*", self.entry)[0]
+        self.root = _WORD.match(self.entry)[0]
         self.setup = None      # compiled
         self.cases = []        # (what runs it, its text, the names that it looks for)
         self.prompt = None     # a Prompt
@@ -99,17 +100,18 @@ def _is_stub(node):
 
 
 class Prompt:
-    """What a prompt that is code binds: helpers, which stay the tests' own, and what the solution is asked to write."""
+    """What a prompt that is code binds: helpers, which stay the tests' own, and what the solution is asked to write. Only its code
+    where nobody asks for names."""
 
-    def __init__(self, source):
+    def __init__(self, source, named):
         self.code, body = None, []
         for text in (source, source + "\n    pass\n") if source else ():
             try:
-                tree = ast.parse(text, "<prompt>")
+                tree = ast.parse(text, "<prompt>") if named else text
                 self.code = compile(tree, "<prompt>", "exec", dont_inherit=True)
             except (SyntaxError, ValueError):
                 continue
-            body = tree.body
+            body = tree.body if named else []
             break
         self.bound = defined(body)
         self.functions = {n.name for n in body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
@@ -160,7 +162,7 @@ def analyze(request):
         check.modules = _used_as_modules(source, check.free - {check.root})
         check.free -= check.modules
         _KINDS[request["kind"]]()
-        prompt = check.prompt = Prompt(check.prefix)
+        prompt = check.prompt = Prompt(check.prefix, not check.entry or bool(check.free - {check.root}))
         if check.entry:
             check.open = prompt.stubs & check.free | {check.root}
         else:
@@ -198,7 +200,7 @@ def bind(shared):
         check.space = check.theirs = sys.modules["solution"].__dict__
         check.space[_NOTE] = _note
         return {"status": "ready"}
-    random.seed()
+    seed()
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     space = check.space = module.__dict__
