@@ -8,6 +8,7 @@ from _frozen_importlib import BuiltinImporter, FrozenImporter, ModuleSpec
 _image = _rlvr.stdlib
 _head = 4 + int.from_bytes(_image[:4], "little")
 _index = marshal.loads(_image[4:_head])
+missing = set()  # modules that were looked for and are not there
 
 
 class MemoryImporter:
@@ -16,6 +17,8 @@ class MemoryImporter:
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         entry = _index.get(name)
+        if entry is None:
+            missing.add(name)
         return entry and ModuleSpec(name, cls, is_package=entry[0])
 
     @classmethod

@@ -60,6 +60,10 @@ fi
 
 # ---- libpython for WASI ----
 
+# as deep a recursion through C as the stacks of the guest and the host bear
+sed -i '/defined(__wasi__)/,/#else/s/Py_C_RECURSION_LIMIT .*/Py_C_RECURSION_LIMIT 20000/' \
+    "$work/Python-$python/Include/cpython/pystate.h"
+
 if [ ! -f "$work/wasm/libpython3.13.a" ]; then
     mkdir -p "$work/wasm"
     cd "$work/wasm"
@@ -86,7 +90,7 @@ fi
 # ---- the reactor, with the standard library inside ----
 
 mkdir -p "$work/reactor"
-cp "$guest"/*.c "$guest"/*.h "$guest"/*.py "$work/reactor"
+cp -R "$guest"/*.c "$guest"/*.h "$guest"/*.py "$guest/stubs" "$work/reactor"
 cd "$work/reactor"
 "$work/native/python" stdlib.py "../Python-$python/Lib" ../wasm/Modules/config.c .
 "$work/bin/zigcc" -O3 -g0 -w -fwrapv -mexec-model=reactor \

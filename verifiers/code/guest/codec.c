@@ -26,6 +26,7 @@
 static PyObject *g_export, *g_import, *g_named;
 static PyObject *g_deque, *g_counter, *g_defaultdict, *g_ordered;
 static PyObject *g_classes, *g_names; /* type -> name, name -> type: classes that cross by value */
+static int g_trusting;                /* whether messages come from the tests */
 static PyObject *s_append, *s_maxlen, *s_factory, *s_fields;
 
 /* ---- encoder ---- */
@@ -520,7 +521,12 @@ static PyObject *get_instance(Decoder *d) {
     Py_DECREF(name);
     if (!type || !PyType_Check(type)) return bad("class");
     if (get_size(d, &n)) return NULL;
-    return started(d, ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0), 'o', n);
+    PyTypeObject *class = (PyTypeObject *)type;
+    if (class->tp_flags & Py_TPFLAGS_HEAPTYPE) return started(d, class->tp_alloc(class, 0), 'o', n);
+    PyObject *none = PyTuple_New(0);
+    PyObject *object = none ? class->tp_new(class, none, NULL) : NULL;
+    Py_XDECREF(none);
+    return started(d, object, 'o', n);
 }
 
 static PyObject *get_start(Decoder *d, char tag, int nesting) {
@@ -605,6 +611,24 @@ static PyObject *get_value(Decoder *d, int nesting) {
     }
 }
 
+/* Whether an attribute of an instance would hide what its class defines: then it is left out. As `settable` of bridge.py. */
+static int hides(PyTypeObject *type, PyObject *name) {
+    Py_ssize_t n;
+    const char *text = PyUnicode_AsUTF8AndSize(name, &n);
+    if (!text) { PyErr_Clear(); return 1; }
+    if (n >= 4 && text[0] == '_' && text[1] == '_' && text[n - 1] == '_' && text[n - 2] == '_') return 1;
+    PyObject *own = g_trusting ? NULL : _PyType_Lookup(type, name);
+    return own && (PyCallable_Check(own) || Py_TYPE(own)->tp_descr_get);
+}
+
+static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
+    if (hides(Py_TYPE(object), name)) return 0;
+    PyObject *dict = PyObject_GenericGetDict(object, NULL);
+    int r = dict ? PyDict_SetItem(dict, name, value) : -1;
+    Py_XDECREF(dict);
+    return r;
+}
+
 static int get_item(Decoder *d, PyObject *object, char tag, uint32_t i) {
     PyObject *key = get_value(d, 0), *value;
     if (!key) return -1;
@@ -629,7 +653,7 @@ static int get_item(Decoder *d, PyObject *object, char tag, uint32_t i) {
         value = get_value(d, 0);
         if (!value) break;
         if (tag != 'o') r = tag == 'O' ? PyObject_SetItem(object, key, value) : PyDict_SetItem(object, key, value);
-        else if (PyUnicode_CheckExact(key)) r = PyObject_GenericSetAttr(object, key, value);
+        else if (PyUnicode_CheckExact(key)) r = set_attribute(object, key, value);
         else bad("attribute");
         Py_DECREF(value);
     }
@@ -691,7 +715,13 @@ static PyObject *codec_configure(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *codec_trust(PyObject *self, PyObject *other) {
+    g_trusting = PyObject_IsTrue(other);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"trust", codec_trust, METH_O, "trust(other): whether messages come from the tests"},
     {"encode", codec_encode, METH_VARARGS, "encode(roots, known=None, kind=0) -> (bytes, containers)"},
     {"decode", codec_decode, METH_VARARGS, "decode(bytes, known=None, offset=0) -> (roots, containers)"},
     {"configure", codec_configure, METH_VARARGS, "configure(export, import, named, deque, Counter, defaultdict, OrderedDict)"},

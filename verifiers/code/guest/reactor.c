@@ -30,12 +30,20 @@ static const char source_bridge[] = {
 static const char source_solution[] = {
 #embed "solution.py"
     , 0};
+static const char source_compare[] = {
+#embed "compare.py"
+    , 0};
+static const char source_cases[] = {
+#embed "cases.py"
+    , 0};
 static const char source_tests[] = {
 #embed "tests.py"
     , 0};
 static const char source_warm[] = {
 #embed "warm.py"
     , 0};
+
+#define TOO_DEEP -2 /* of `call`: the two instances have called each other too often */
 
 static PyObject *g_control, *g_dispatch;
 
@@ -49,6 +57,7 @@ static void die(const char *what) {
 static PyObject *exchange(PyObject *self, PyObject *message) {
     if (!PyBytes_Check(message)) return PyErr_Format(PyExc_TypeError, "a message is bytes");
     int32_t n = host_call(PyBytes_AS_STRING(message), (uint32_t)PyBytes_GET_SIZE(message));
+    if (n == TOO_DEEP) return PyErr_Format(PyExc_RecursionError, "maximum depth of calls between the solution and the tests exceeded");
     if (n < 0) return PyErr_Format(PyExc_ConnectionError, "the other side does not answer");
     PyObject *answer = PyBytes_FromStringAndSize(NULL, n);
     if (answer) host_take(PyBytes_AS_STRING(answer));
@@ -145,6 +154,8 @@ EXPORT("rlvr_boot") void rlvr_boot(void) {
     run("_rlvr_boot", source_boot);
     run("_rlvr_bridge", source_bridge);
     run("_rlvr_solution", source_solution);
+    run("_rlvr_compare", source_compare);
+    run("_rlvr_cases", source_cases);
     run("_rlvr_tests", source_tests);
     run("_rlvr_warm", source_warm);
     if (!g_control || !g_dispatch) die("nothing serves");

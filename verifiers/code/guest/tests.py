@@ -6,29 +6,87 @@ are otherwise unbound, stand for objects of the solution.
 
 import ast
 import builtins
+import importlib
 import io
 import json
-import math
 import random
 import re
 import sys
-import symtable
 import types
+import _symtable
 import _rlvr
 import _rlvr_bridge as bridge
+import _rlvr_cases
+from _rlvr_boot import _index, missing
+from _rlvr_cases import Unfit
+from _rlvr_compare import exact, same
+from _rlvr_solution import BOUND, defined, seed
 
-_space = None
-_theirs = {}
-_cases = []
-_WORD = re.compile(r"[^\W\d]\w*")
+_WORD = re.compile(r"\w*")
 _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__builtins__"}
 
 
-def _compiled(source, file):
-    try:
-        return compile(source, file, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return None
+class Check:
+    """What is known of a row's tests while they are run."""
+
+    def __init__(self, request):
+        self.request = request
+        self.entry, self.prefix = request["entry"], request["prefix"]
+        self.root = _WORD.match(self.entry)[0]
+        self.setup = None      # compiled
+        self.cases = []        # (what runs it, its text, the names that it looks for)
+        self.prompt = None     # a Prompt
+        self.open = set()      # names that the prompt binds, and the solution is to bind anew
+        self.free = set()      # names that neither the tests nor the builtins bind
+        self.names = []        # names that the solution is asked for
+        self.modules = set()   # free names that stand for modules of the standard library
+        self.space = {}
+        self.theirs = {}
+        self.shared = False
+        self.seen = []         # values that a watched case has compared, with their expressions
+
+    def names_of(self, code):
+        return {n for n in _names(code, set()) if n in self.free}
+
+
+check = None
+
+
+class Different(Exception):
+    """A call gave another result than expected."""
+
+
+# ---- names ----
+
+
+def _names(code, found):
+    """Every name that code uses, of globals and attributes; no text of its constants."""
+    found.update(code.co_names)
+    for constant in code.co_consts:
+        if type(constant) is types.CodeType:
+            _names(constant, found)
+    return found
+
+
+def _free(source):
+    """Names that a program reads and neither binds at its top level nor finds among the builtins."""
+    free, bound = set(), set()
+
+    def walk(table):
+        for name, flags in table.symbols.items():
+            if table.type == _symtable.TYPE_MODULE:
+                (bound if flags & BOUND else free).add(name)
+            else:
+                scope = flags >> _symtable.SCOPE_OFF & _symtable.SCOPE_MASK
+                if scope == _symtable.GLOBAL_EXPLICIT and flags & _symtable.DEF_LOCAL:
+                    bound.add(name)
+                elif scope in (_symtable.GLOBAL_EXPLICIT, _symtable.GLOBAL_IMPLICIT):
+                    free.add(name)
+        for child in table.children:
+            walk(child)
+
+    walk(_symtable.symtable(source, "<tests>", "exec"))
+    return {n for n in free - bound if n[:2] != "__"}
 
 
 def _is_stub(node):
@@ -41,134 +99,147 @@ def _is_stub(node):
     )
 
 
-def _stubs(source):
-    """Names of a prompt's functions and classes that are still to be written."""
-    names = set()
-    for node in ast.parse(source).body:
-        if _is_stub(node):
-            names.add(node.name)
-        elif isinstance(node, ast.ClassDef) and node.body and any(_is_stub(s) for s in node.body):
-            names.add(node.name)
-    return names
+class Prompt:
+    """What a prompt that is code binds: helpers, which stay the tests' own, and what the solution is asked to write. Only its code
+    where nobody asks for names."""
+
+    def __init__(self, source, named):
+        self.code, body = None, []
+        for text in (source, source + "\n    pass\n") if source else ():
+            try:
+                tree = ast.parse(text, "<prompt>") if named else text
+                self.code = compile(tree, "<prompt>", "exec", dont_inherit=True)
+            except (SyntaxError, ValueError):
+                continue
+            body = tree.body if named else []
+            break
+        self.bound = defined(body)
+        self.functions = {n.name for n in body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        self.classes = {n.name for n in body if isinstance(n, ast.ClassDef)}
+        self.stubs = {n.name for n in body if _is_stub(n) or isinstance(n, ast.ClassDef) and any(_is_stub(s) for s in n.body)}
 
 
-def _free(source):
-    """Names that a program reads and neither binds at its top level nor finds among the builtins."""
-    free, bound = set(), set()
-
-    def walk(table):
-        for symbol in table.get_symbols():
-            if table.get_type() == "module":
-                (bound if symbol.is_assigned() or symbol.is_imported() else free).add(symbol.get_name())
-            elif symbol.is_global():
-                (bound if symbol.is_declared_global() and symbol.is_assigned() else free).add(symbol.get_name())
-        for child in table.get_children():
-            walk(child)
-
-    walk(symtable.symtable(source, "<tests>", "exec"))
-    return free - bound
+def _used_as_modules(source, names):
+    """Those of the names that are only ever looked into, as in `math.sqrt`, and are modules of the standard library."""
+    known = {n for n in names if n in _index or n in sys.builtin_module_names}
+    if not known:
+        return known
+    tree = ast.parse(source)
+    owners = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    return known - {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in owners}
 
 
-def _solution(names, classes):
-    found, exceptions = bridge.send(bridge.DESCRIBE, 0, (sorted(names), classes))
-    result = {}
-    for name in names:
-        if name in found:
-            result[name] = found[name]
-            if name in exceptions:
-                base = bridge.EXCEPTIONS.get(exceptions[name], Exception)
-                if issubclass(base, Exception):
-                    result[name] = bridge.mirrors[name] = type(name, (base,), {})
-    return result
-
-
-def _names(code, found):
-    """Every name that code uses, of globals and attributes; no text of its constants."""
-    found.update(code.co_names)
-    for constant in code.co_consts:
-        if type(constant) is types.CodeType:
-            _names(constant, found)
-    return found
-
-
-_request = None
-_setup = None
-_used = set()
+def _whose(prompt):
+    """Decides which names are the solution's, where the row names no entry point: those that the prompt does not bind, and its
+    stubs. Where there are none, the functions of the prompt that the tests use, or else its classes, are to be written anew."""
+    unbound = check.free - prompt.bound - check.modules
+    check.open = prompt.stubs & check.free
+    if unbound or check.open:
+        return
+    check.open = prompt.functions & check.free or prompt.classes & check.free
+    for _, _, names in check.cases:
+        both = sorted(names & check.open)
+        if len(both) > 1:
+            raise Unfit(f"{both[0]} and {both[1]} are both defined by the prompt and used together; name the one that the "
+                        "program is to define in `entry`")
 
 
 def analyze(request):
     """Compiles the tests, and says which names they look for."""
-    global _request, _setup
-    _request = request
+    global check
+    check = Check(request)
     try:
         if request["setup"]:
-            _setup = compile(request["setup"], "<setup>", "exec", dont_inherit=True)
-            _names(_setup, _used)
+            check.setup = compile(request["setup"], "<setup>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         return {"status": "setup", "text": _reason(error)}
     try:
-        _KINDS[request["kind"]](request)
-    except (SyntaxError, ValueError) as error:
-        return {"status": "tests", "text": _reason(error)}
-    if request["entry"]:
-        return {"status": "ready", "cases": len(_cases), "names": _WORD.findall(request["entry"])[:1] + ["Solution"]}
-    free = _free(request["setup"] + "\n" + request["code"]) - _BUILTINS
-    return {"status": "ready", "cases": len(_cases), "names": sorted(free or _used & _BUILTINS)}
+        if request["kind"] == "asserts":
+            request["code"] = _rlvr_cases.without_imports(request["code"])
+        source = request["setup"] + "\n" + request["code"]
+        everything = _free(source)
+        check.free = everything - _BUILTINS
+        check.modules = _used_as_modules(source, check.free - {check.root})
+        check.free -= check.modules
+        _KINDS[request["kind"]]()
+        prompt = check.prompt = Prompt(check.prefix, not check.entry or bool(check.free - {check.root}))
+        if check.entry:
+            check.open = prompt.stubs & check.free | {check.root}
+        else:
+            _whose(prompt)
+    except (SyntaxError, ValueError, Unfit) as error:
+        return {"status": "code", "text": _reason(error)}
+    if check.entry:
+        wanted = [check.root, "Solution"]
+    else:
+        # a solution may be called like a builtin, but only where the tests look for nothing else
+        wanted = sorted((check.free - prompt.bound | check.open) or everything & _BUILTINS)
+    check.names = sorted({*wanted, *(check.free - prompt.bound), *check.open})
+    return {"status": "ready", "cases": len(check.cases), "names": wanted}
+
+
+def _solution(names):
+    """Objects of the solution by name: exceptions as classes of ours, all else as it crosses."""
+    found, exceptions = bridge.send(bridge.DESCRIBE, 0, (names, []))
+    result = {n: found[n] for n in names if n in found}
+    for name, ancestors in sorted(exceptions.items(), key=lambda item: len(item[1])):
+        builtin = next((bridge.EXCEPTIONS[a] for a in ancestors if a in bridge.EXCEPTIONS), Exception)
+        if name in result and issubclass(builtin, Exception):
+            base = next((bridge.mirrors[a] for a in ancestors if a in bridge.mirrors), builtin)
+            result[name] = bridge.mirrors[name] = type(name, (base,), {})
+    for name, value in result.items():
+        if name[:1].isupper():
+            bridge.name_class(value)
+    return result
 
 
 def bind(shared):
     """Runs the prompt and the setup, and binds what is the solution's."""
-    global _space, _theirs
+    check.shared = shared
     if shared:
-        _space = _theirs = sys.modules["solution"].__dict__
-        _space["__rlvr_seen__"] = _note
+        check.space = check.theirs = sys.modules["solution"].__dict__
+        check.space[_NOTE] = _note
         return {"status": "ready"}
-    entry, prefix = _request["entry"], _request["prefix"]
-    random.seed()
+    seed()
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    _space = module.__dict__
-    _space["__builtins__"] = builtins
-    root = _WORD.findall(entry)[0] if entry else ""
-    theirs = _theirs = _solution(_used | {root, "Solution"} if entry else _used, [])
-    # a solution may be called like a builtin, but only where the tests look for nothing else
-    alike = {root} if entry or _free(_request["setup"] + "\n" + _request["code"]) - _BUILTINS else _BUILTINS
-    _space.update({n: v for n, v in theirs.items() if n not in _BUILTINS or n in alike})
-    _space["__rlvr_seen__"] = _note
-    if prefix:
-        _run_prefix(prefix, theirs if not entry else {})
-    if _setup:
-        try:
-            exec(_setup, _space)
-        except BaseException as error:
-            own = not any(n in theirs for n in _names(_setup, set()))
-            return {"status": "setup" if own and type(error) is not NameError else "unbound", "text": _reason(error)}
-    _cross_by_value(root)
-    if root in theirs:
-        _space[root] = theirs[root]
+    space = check.space = module.__dict__
+    space["__builtins__"] = builtins
+    space[_NOTE] = _note
+    theirs = check.theirs = _solution(check.names)
+    space.update(theirs)
+    for name in sorted(check.modules):
+        space[name] = importlib.import_module(name)
+    try:
+        if check.prompt.code:
+            exec(check.prompt.code, space)
+    except Exception:
+        pass  # a prompt that is no program after all
+    for name in check.open:
+        space.pop(name, None)
+        if name in theirs:
+            space[name] = theirs[name]
+    try:
+        if check.setup:
+            exec(check.setup, space)
+    except BaseException as error:
+        if isinstance(error, NameError) and not bridge.is_theirs(error):
+            return {"status": "undefined", "text": error.name}
+        own = not any(n in theirs for n in _names(check.setup, set()))
+        return {"status": "setup" if own else "unbound", "text": _reason(error)}
+    _cross_by_value()
+    if check.root in theirs:
+        space[check.root] = theirs[check.root]
+    bridge.asked = 0
     return {"status": "ready"}
 
 
-def _run_prefix(prefix, theirs):
-    """Binds the helpers of a prompt, and the solution's objects where the prompt only says what is to be written."""
-    whole = _compiled(prefix, "<prompt>")
-    code = whole or _compiled(prefix + "\n    pass\n", "<prompt>")
-    try:
-        if code:
-            exec(code, _space)
-    except Exception:
-        return  # a prompt that is no program after all
-    for name in _stubs(prefix) if whole and theirs else ():
-        if name in theirs:
-            _space[name] = theirs[name]
-
-
-def _cross_by_value(root):
+def _cross_by_value():
     """Makes the classes of the prompt and the setup cross by value, on both sides."""
-    classes = [n for n, v in _space.items()
-               if isinstance(v, type) and v.__module__ == "__main__" and n != root and n not in bridge.mirrors]
+    classes = [n for n, v in check.space.items()
+               if isinstance(v, type) and v.__module__ == "__main__" and n not in check.theirs and n not in bridge.mirrors]
     for name in classes:
-        bridge.cross_by_value(name, _space[name])
+        bridge.cross_by_value(name, check.space[name])
     if classes:
         bridge.send(bridge.DESCRIBE, 0, ([], classes))
 
@@ -176,39 +247,79 @@ def _cross_by_value(root):
 # ---- kinds of tests ----
 
 
-def _without_imports(code):
-    """The tests, where `from solution import f`, as files of tests have it, stands for a name that is the solution's anyway."""
-    lines = code.split("\n")
-    for node in ast.parse(code, "<tests>").body:
-        if isinstance(node, ast.ImportFrom) and node.module == "solution" and node.end_lineno == node.lineno:
-            renamed = "; ".join(f"{a.asname} = {a.name}" for a in node.names if a.asname)
-            lines[node.lineno - 1] = renamed or "pass"
-    return "\n".join(lines)
+def _asserts():
+    for case in _rlvr_cases.split(check.request["code"], check.request["setup"]):
+        tree = _watched(ast.Module(body=case.body, type_ignores=[]))
+        code = compile(tree, "<tests>", "exec", dont_inherit=True)
+        check.cases.append((lambda case=case, code=code: _run(case, code), case.source, check.names_of(code)))
 
 
-def _asserts(request):
-    """Each top-level statement that can fail a test is a case; the others run where they stand. Functions called `test...`
-    that nothing calls are cases too, as pytest has it."""
-    request["code"] = _without_imports(request["code"])
-    tree = ast.parse(request["code"], "<tests>")
-    lines = request["code"].split("\n")
-    before = []
-    named = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    uncalled = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test")
-                and n.name not in named and not n.args.posonlyargs + n.args.args + n.args.kwonlyargs]
-    for node in tree.body:
-        before.append(node)
-        if isinstance(node, ast.Assert) or not isinstance(node, _QUIET) and _may_fail(node):
-            _case(before, "\n".join(lines[node.lineno - 1 : node.end_lineno]).strip())
-            before = []
-    for function in uncalled:
-        call = f"{function.name}()"
-        _case(before + ast.parse(call, "<tests>").body, call)
-        before = []
-    if not _cases:
-        raise ValueError("nothing in them can fail; assert something")
-    if before:
-        _case(before, "the end of the tests")
+def _run(case, code):
+    exec(code, check.space)
+    if case.unittest:
+        _run_unittest(check.space[case.owner], case.name)
+    elif case.owner:
+        _run_method(check.space[case.owner](), case.name)
+    elif case.name:
+        check.space[case.name]()
+
+
+def _run_method(instance, name):
+    setup = getattr(instance, "setup_method", None)
+    if setup:
+        setup(*[getattr(instance, name)][: setup.__code__.co_argcount - 1])
+    getattr(instance, name)()
+
+
+def _run_unittest(cls, name):
+    if not vars(cls).get("_rlvr_begun"):
+        cls._rlvr_begun = True
+        cls.setUpClass()
+    cls(name).debug()
+
+
+def _candidate():
+    """The callable that an entry point such as `f`, `Solution().f` or `Solution.f` names."""
+    entry, space = check.entry, check.space
+    if entry not in space and entry.isidentifier() and "Solution" in check.theirs:
+        return getattr(check.theirs["Solution"](), entry)
+    head, _, rest = entry.partition(".")
+    if rest.isidentifier() and head.isidentifier():
+        owner = eval(head, space)
+        if isinstance(owner, bridge.Handle) and bridge._get(owner, "_flags") & bridge.CLASS:
+            return getattr(owner(), rest)
+    return eval(entry, space)
+
+
+def _check():
+    source = check.request["code"]
+    if check.request["watch"]:
+        source = _watched(ast.parse(source, "<tests>"))
+    code = compile(source, "<tests>", "exec", dont_inherit=True)
+
+    def run():
+        exec(code, check.space)
+        check.space["check"](_candidate())
+
+    check.cases.append((run, "", check.names_of(code)))
+
+
+def _calls():
+    for case in check.request["cases"]:
+        check.cases.append((lambda case=exact(case): _call(case), "", set()))
+
+
+def _call(case):
+    args, kwargs = case.get("args", []), case.get("kwargs", {})
+    if isinstance(args, dict):
+        args, kwargs = [], args
+    shown = ", ".join([_short(a) for a in args] + [f"{k}={_short(v)}" for k, v in kwargs.items()])
+    result = _candidate()(*args, **kwargs)
+    if check.request["watch"]:
+        _note(f"{check.entry}({shown})", result)
+        _note("expected", case["output"])
+    if not same(result, case["output"], check.request["tolerance"], check.request["unordered"]):
+        raise Different(f"{check.entry}({shown}) is {_short(result)}, not {_short(case['output'])}")
 
 
 class _Watched(ast.NodeTransformer):
@@ -221,124 +332,23 @@ class _Watched(ast.NodeTransformer):
 
     @staticmethod
     def _noted(side):
-        return ast.Call(ast.Name("__rlvr_seen__", ast.Load()), [ast.Constant(ast.unparse(side)[:200]), side], [])
+        return ast.Call(ast.Name(_NOTE, ast.Load()), [ast.Constant(ast.unparse(side)[:200]), side], [])
 
 
-_seen = []
+_NOTE = "__rlvr_seen__"
 
 
 def _note(source, value):
-    if len(_seen) < 40:
-        _seen.append((source, _short(value)))
+    if len(check.seen) < 40:
+        check.seen.append((source, _short(value)))
     return value
 
 
 def _watched(tree):
-    return _Watched().visit(tree) if _request.get("watch") else tree
-
-
-def _case(body, source):
-    body = [_watched(node) for node in body]
-    code = compile(ast.Module(body=body, type_ignores=[]), "<tests>", "exec", dont_inherit=True)
-    _names(code, _used)
-    _cases.append((lambda: exec(code, _space), source))
-
-
-_QUIET = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign,
-          ast.AugAssign, ast.Pass)
-
-
-def _may_fail(node):
-    return any(isinstance(n, (ast.Assert, ast.Raise, ast.Call)) for n in ast.walk(node))
-
-
-def _candidate():
-    """The callable that an entry point such as `f`, `Solution().f` or `Solution.f` names."""
-    entry = _request["entry"]
-    if entry not in _space and entry.isidentifier() and "Solution" in _theirs:
-        return getattr(_theirs["Solution"](), entry)
-    head, _, rest = entry.partition(".")
-    if rest.isidentifier() and head.isidentifier():
-        owner = eval(head, _space)
-        if isinstance(owner, bridge.Handle) and bridge._get(owner, "_flags") & bridge.CLASS:
-            return getattr(owner(), rest)
-    return eval(entry, _space)
-
-
-def _check(request):
-    code = compile(_watched(ast.parse(request["code"], "<tests>")), "<tests>", "exec", dont_inherit=True)
-    _names(code, _used)
-
-    def run():
-        exec(code, _space)
-        _space["check"](_candidate())
-
-    _cases.append((run, ""))
-
-
-def _calls(request):
-    for case in request["cases"]:
-        _cases.append((lambda case=case: _call(case, request["tolerance"]), ""))
-
-
-def _call(case, tolerance):
-    entry = _request["entry"]
-    args, kwargs = case.get("args", []), case.get("kwargs", {})
-    if isinstance(args, dict):
-        args, kwargs = [], args
-    shown = ", ".join([_short(a) for a in args] + [f"{k}={_short(v)}" for k, v in kwargs.items()])
-    result = _candidate()(*args, **kwargs)
-    if _request.get("watch"):
-        _note(f"{entry}({shown})", result)
-        _note("expected", case["output"])
-    if not same(result, case["output"], tolerance):
-        raise Different(f"{entry}({shown}) is {_short(result)}, not {_short(case['output'])}")
-
-
-class Different(Exception):
-    """A call gave another result than expected."""
+    return _Watched().visit(tree) if check.request["watch"] else tree
 
 
 _KINDS = {"asserts": _asserts, "check": _check, "calls": _calls}
-
-
-def same(got, expected, tolerance):
-    """Whether a result is what the row expects. JSON has neither tuples, sets nor keys that are no strings."""
-    if isinstance(expected, float) or isinstance(got, float):
-        if type(got) not in (int, float) or type(expected) not in (int, float):
-            return False
-        return got == expected or math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance) or got != got and expected != expected
-    if isinstance(expected, list):
-        if type(got) in (set, frozenset):
-            rest = list(got)
-            if len(rest) != len(expected):
-                return False
-            for item in expected:
-                at = next((i for i, r in enumerate(rest) if same(r, item, tolerance)), None)
-                if at is None:
-                    return False
-                del rest[at]
-            return True
-        if not isinstance(got, (list, tuple, bridge.collections.deque)) and type(got) not in _VIEWS:
-            return False
-        got = list(got)
-        return len(got) == len(expected) and all(same(g, e, tolerance) for g, e in zip(got, expected))
-    if isinstance(expected, dict):
-        if not isinstance(got, dict) or len(got) != len(expected):
-            return False
-        keyed = {k if type(k) is str else _key(k): v for k, v in dict.items(got)}
-        return keyed.keys() == expected.keys() and all(same(v, expected[k], tolerance) for k, v in keyed.items())
-    return type(got) in (int, str, bool, type(None)) and got == expected
-
-
-_VIEWS = (range, type({}.keys()), type({}.values()), type({}.items()))
-
-
-def _key(key):
-    try:
-        return json.dumps(key) if type(key) in (int, float, bool, type(None)) else str(key)
-    except Exception:
-        return None
 
 
 # ---- running ----
@@ -347,14 +357,14 @@ def _key(key):
 def _short(value):
     try:
         text = repr(value)
-    except Exception:
+    except BaseException:
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 120 else text[:117] + "..."
 
 
 def _reason(error):
-    text = str(error)[:300] if not isinstance(error, KeyError) else f"{error}"[:300]
-    if isinstance(error, (Different, bridge.Abandoned)):
+    text = str(error)[:300]
+    if isinstance(error, (Different, Unfit, bridge.Abandoned)):
         return text
     name = type(error).__name__
     return f"{name}: {text}" if text else name
@@ -362,29 +372,40 @@ def _reason(error):
 
 def watched_case(index):
     """Runs a case, and tells what it is and which values it compared."""
-    _seen.clear()
-    return case(index) | {"source": _cases[index][1], "seen": _seen}
+    check.seen.clear()
+    return case(index) | {"source": check.cases[index][1], "seen": check.seen}
 
 
 def case(index):
-    """Runs a case."""
+    """Runs a case. `idle`: nothing has been asked of the solution so far, so that nothing can be said of it."""
+    run, _, names = check.cases[index]
+    bridge.broken.clear()
     try:
-        _cases[index][0]()
-        return {"passed": True}
+        run()
+        if bridge.broken:
+            raise bridge.broken[0]
     except BaseException as error:
-        # tests that end by themselves, as `unittest.main()` does; a solution's exit never arrives as one
-        if type(error) is SystemExit and not error.code:
-            return {"passed": True}
-        missing = type(error) is NameError and getattr(error, "name", None)
-        if isinstance(error, ModuleNotFoundError):
-            return {"passed": False, "kind": "missing", "text": str(error).removeprefix("No module named ").strip("'")}
-        kind = "memory" if isinstance(error, MemoryError) else "undefined" if missing else "failed"
-        return {"passed": False, "kind": kind, "text": missing or _where(index, error)}
+        return {"passed": False, **_failed(index, error)}
+    undefined = sorted(n for n in names if n not in check.space)
+    if undefined:
+        return {"passed": False, "kind": "undefined", "text": undefined[0]}
+    entry = check.theirs.get(check.root)
+    by_value = entry is not None and not isinstance(entry, bridge.Handle)
+    used = check.shared or bridge.asked or by_value or any(n in check.theirs for n in names)
+    return {"passed": True, "idle": not used}
+
+
+def _failed(index, error):
+    if isinstance(error, NameError) and not bridge.is_theirs(error) and error.name:
+        return {"kind": "undefined", "text": error.name}
+    if isinstance(error, ModuleNotFoundError) and not bridge.is_theirs(error) and error.name in missing:
+        return {"kind": "row", "text": error.name}
+    return {"kind": "memory" if isinstance(error, MemoryError) else "failed", "text": _where(index, error)}
 
 
 def _where(index, error):
     """Which test failed, and how."""
-    source, text = _cases[index][1], _reason(error)
+    source, text = check.cases[index][1], _reason(error)
     if source and "\n" not in source:
         return f"{source[:200]}: {text}"
     line, tb = 0, error.__traceback__
@@ -395,26 +416,33 @@ def _where(index, error):
     return f"line {line} of the tests: {text}" if line else text
 
 
+# ---- what the solution may do to objects of the tests ----
+
+_OPERATIONS = {"iter", "next", "getitem", "str", "repr", "bool", "len", "contains", "reversed",
+               "eq", "ne", "lt", "le", "gt", "ge"}
+_OPEN = {io.StringIO, io.BytesIO, re.Match, random.Random}
+
+
 def _perform(op, number, args, kwargs):
-    """What the solution may do to objects of the tests: call them, and use the public attributes of their own classes."""
+    """Calls, public attributes of the tests' own classes and a few others, and operations that only look."""
     target = bridge.owned[number]
     if op == bridge.CALL:
         return target(*args, **kwargs)
-    if op in (bridge.GETATTR, bridge.SETATTR) and type(args[0]) is str and not args[0].startswith("_"):
-        own = type(target).__module__ == "__main__" and not isinstance(target, type)
-        if op == bridge.GETATTR and len(args) == 1 and (own or type(target) in _OPEN):
-            return getattr(target, args[0])
-        # what is there may change its value; nothing may be put over a method
-        if op == bridge.SETATTR and (own or type(target) is types.SimpleNamespace) and args[0] in vars(target):
-            if type(args[1]) not in bridge._CLASSES:
-                return setattr(target, *args)
+    cls = type(target)
     if op == bridge.OPERATE and args and type(args[0]) is str and args[0] in _OPERATIONS:
         return bridge.OPERATIONS[args[0]](target, *args[1:])
+    if args and type(args[0]) is str and not args[0].startswith("_"):
+        own = cls.__module__ == "__main__" and not isinstance(target, type)
+        if op == bridge.GETATTR and len(args) == 1 and (own or cls in _OPEN):
+            return getattr(target, args[0])
+        if op == bridge.SETATTR and len(args) == 2 and own and _may_set(cls, args[0]):
+            return setattr(target, *args)
     raise AttributeError("not for the solution")
 
 
-_OPERATIONS = {"iter", "next", "getitem", "str", "repr"}
-_OPEN = (types.SimpleNamespace, io.StringIO, io.BytesIO)
+def _may_set(cls, name):
+    """An attribute that hides nothing, or that the class itself says how to set."""
+    return bridge.settable(cls, name) or hasattr(type(getattr(cls, name, None)), "__set__")
 
 
 def dispatch(message):

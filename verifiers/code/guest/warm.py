@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import _rlvr
+import _rlvr_boot as boot
 import _rlvr_bridge as bridge
 import _rlvr_solution as solution
 import _rlvr_tests as tests
@@ -117,7 +118,11 @@ print(sum(a[:n]), *sorted(a), sep=' ')
 
 def _loop(message):
     """The other side is this one."""
-    return solution.dispatch(message)
+    bridge.trust(True)
+    try:
+        return solution.dispatch(message)
+    finally:
+        bridge.trust(False)
 
 
 def _ask(**request):
@@ -126,18 +131,21 @@ def _ask(**request):
 
 def _forget():
     """Nothing of the programs above stays, but what it made of the code of ours."""
-    for container in (bridge.owned, bridge.numbers, bridge.handles, bridge.mirrors, bridge._named, _rlvr.classes, _rlvr.names,
-                      tests._cases, tests._used, tests._theirs):
+    for container in (bridge.owned, bridge.numbers, bridge.handles, bridge.mirrors, bridge.broken, bridge._named, bridge._masks,
+                      _rlvr.classes, _rlvr.names, boot.missing, solution._before):
         container.clear()
-    tests._space = tests._request = tests._setup = solution._module = None
+    tests.check = solution._module = None
+    bridge.asked = bridge._depth = 0
+    bridge.trust(False)
+    bridge.begin()
     sys.modules.pop("__main__", None)
     sys.modules.pop("solution", None)
-    tests._theirs = {}
 
 
 def _warm():
+    bridge.begin()
     bridge.exchange = _loop
-    base = {"prefix": "", "setup": "", "entry": "", "cases": [], "tolerance": 1e-6}
+    base = {"prefix": "", "setup": "", "entry": "", "cases": [], "tolerance": 1e-6, "unordered": False, "watch": False}
     calls = [{"args": [[1, 2, 3]], "output": 6}, {"args": [[2.5, 1.5], 1.0], "output": 4.0},
              {"args": {"numbers": [4]}, "output": [4, "x", {"a": None}]}]
     rows = [dict(base, kind="check", code=_CHECK, entry="work"), dict(base, kind="asserts", code=_ASSERTS),
@@ -148,6 +156,7 @@ def _warm():
         ready = _ask(op="analyze", **row)
         _ask(op="load", candidates=["no code here\n", _SOLUTION], prefix=row["prefix"], setup=row["setup"],
              wanted=ready["names"], main=False)
+        bridge.trust(False)
         _ask(op="bind", shared=False)
         for index in range(ready["cases"]):
             _ask(op="case", index=index)

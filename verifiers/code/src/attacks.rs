@@ -141,7 +141,7 @@ fn read(text: &str) -> Vec<Attack> {
     let targets: BTreeMap<String, Target> =
         serde_json::from_str(TARGETS).expect("attacks/targets.json is part of this crate");
     let mut attacks = Vec::new();
-    for section in text.split("=== ").filter(|s| !s.is_empty()) {
+    for section in text.strip_prefix("=== ").unwrap_or(text).split("\n=== ") {
         let (head, program) = section.split_once('\n').unwrap_or((section, ""));
         let (name, aims) = head.split_once('|').unwrap_or((head, head));
         let (aims, exhausts) = aims.split_once('|').map_or((aims, false), |(aims, _)| (aims, true));

@@ -1,4 +1,5 @@
-//! Where the code of a completion may stand: fenced blocks first, the last before the others, then the whole text.
+//! Where the code of a completion may stand: fenced blocks first, those marked as Python before the others, the last before those
+//! above it, then the whole text.
 //!
 //! Which of them parses is not known here: the guest tries them in this order.
 
@@ -6,7 +7,7 @@
 const MOST: usize = 24;
 
 struct Block {
-    python: bool,
+    mark: Mark,
     /// What the fence says of its language.
     info: String,
     code: String,
@@ -20,8 +21,16 @@ pub(crate) struct Candidate {
     pub code: String,
 }
 
-/// The texts that may be the program, best first: fenced blocks marked as Python or not at all, last to first; other fenced blocks,
-/// last to first; what stands before a fence that nothing opened; the whole text.
+/// What is said of a block's language, best first. Unmarked blocks beside marked ones are mostly what a program prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Python,
+    Nothing,
+    Other,
+}
+
+/// The texts that may be the program, best first: fenced blocks marked as Python, last to first; unmarked ones, last to first;
+/// others, last to first; what stands before a fence that nothing opened; the whole text.
 pub fn candidates(text: &str) -> Vec<String> {
     located(text).into_iter().map(|candidate| candidate.code).collect()
 }
@@ -31,9 +40,10 @@ pub(crate) fn located(text: &str) -> Vec<Candidate> {
     let (blocks, stray) = blocks(text);
     let count = blocks.len();
     let numbered: Vec<(usize, &Block)> = blocks.iter().enumerate().rev().collect();
-    let of = |python: bool| numbered.iter().filter(move |(_, block)| block.python == python);
-    let mut found: Vec<Candidate> = of(true)
-        .chain(of(false))
+    let of = |mark: Mark| numbered.iter().filter(move |(_, block)| block.mark == mark);
+    let mut found: Vec<Candidate> = of(Mark::Python)
+        .chain(of(Mark::Nothing))
+        .chain(of(Mark::Other))
         .map(|(i, block)| {
             let info = if block.info.is_empty() { "no language" } else { &block.info };
             Candidate { place: format!("block {} of {count} ({info})", i + 1), code: block.code.clone() }
@@ -65,8 +75,12 @@ fn blocks(text: &str) -> (Vec<Block>, Option<String>) {
         }
         let body = &lines[at + 1..end.unwrap_or(lines.len())];
         let code: String = body.iter().map(|line| fence.unindented(line).to_owned() + "\n").collect();
-        let python = matches!(&*fence.info, "" | "python" | "python3" | "py" | "py3" | "{.python}" | "pycon");
-        blocks.push(Block { python, info: fence.info.clone(), code });
+        let mark = match &*fence.info {
+            "python" | "python3" | "py" | "py3" | "{.python}" | "pycon" => Mark::Python,
+            "" => Mark::Nothing,
+            _ => Mark::Other,
+        };
+        blocks.push(Block { mark, info: fence.info.clone(), code });
         at = end.map_or(lines.len(), |end| end + 1);
     }
     (blocks, stray)
@@ -112,14 +126,21 @@ mod tests {
 
     #[test]
     fn the_last_python_block_comes_first_and_the_whole_text_last() {
-        let text = "Use:\n```python\na = 1\n```\nrun\n```bash\nls\n```\nor\n```\nb = 2\n```\n";
+        let text =
+            "Use:\n```py\na = 1\n```\n```python\na = 2\n```\nrun\n```bash\nls\n```\nor\n```\nb = 2\n```\n";
         let found = candidates(text);
-        assert_eq!(found[..3], ["b = 2\n", "a = 1\n", "ls\n"]);
-        assert_eq!(found[3], text);
+        assert_eq!(found[..4], ["a = 2\n", "a = 1\n", "b = 2\n", "ls\n"]);
+        assert_eq!(found[4], text);
         let places: Vec<String> = located(text).into_iter().map(|candidate| candidate.place).collect();
         assert_eq!(
             places,
-            ["block 3 of 3 (no language)", "block 1 of 3 (python)", "block 2 of 3 (bash)", "the whole text"]
+            [
+                "block 2 of 4 (python)",
+                "block 1 of 4 (py)",
+                "block 4 of 4 (no language)",
+                "block 3 of 4 (bash)",
+                "the whole text"
+            ]
         );
     }
 

@@ -19,10 +19,19 @@ const MOST_CODE: usize = 1 << 20;
 
 /// What becomes of the cases.
 struct Score {
-    passed: Vec<bool>,
+    passed: Vec<Judged>,
     /// The first thing that went wrong.
     outcome: Outcome,
     reason: String,
+}
+
+/// What is said of a case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    Failed,
+    Passed,
+    /// It passed before anything had been asked of the program, of which it says nothing.
+    Idle,
 }
 
 /// Why there is a verdict before any case has run, or a fault.
@@ -57,7 +66,7 @@ pub(crate) fn judge_watched(
     if codes.iter().map(|candidate| candidate.code.len()).sum::<usize>() > MOST_CODE {
         return Verdict::unparseable(format!("more than {MOST_CODE} characters of code"));
     }
-    let limits = Limits { seconds: task.seconds.unwrap_or(limits.seconds), ..limits };
+    let limits = limits.for_row(task.seconds);
     if let Err(error) = pair.begin(limits, seeds(task)) {
         return Verdict::fault(error.to_string());
     }
@@ -95,9 +104,12 @@ fn seeds(task: &Task) -> [[u8; 32]; 2] {
 }
 
 fn verdict(score: Score, credit: Credit, shared: bool) -> Verdict {
-    let (passed, total) = (score.passed.iter().filter(|p| **p).count(), score.passed.len());
+    let count = |wanted| score.passed.iter().filter(|judged| **judged == wanted).count();
+    let (passed, total) = (count(Judged::Passed), score.passed.len() - count(Judged::Idle));
     let shared = if shared { " (isolation: shared)" } else { "" };
-    let mut verdict = if passed == total {
+    let mut verdict = if total == 0 {
+        Verdict::scored(Outcome::Fail, 0.0, "the tests have asked nothing of the program")
+    } else if passed == total {
         let s = if total == 1 { "" } else { "s" };
         Verdict::pass(format!("{total} case{s} passed{shared}"))
     } else {
@@ -105,8 +117,9 @@ fn verdict(score: Score, credit: Credit, shared: bool) -> Verdict {
         let of = if total == 1 { String::new() } else { format!("{passed} of {total} cases passed; ") };
         Verdict::scored(score.outcome, value, format!("{of}{}{shared}", score.reason))
     };
-    for (i, passed) in score.passed.iter().enumerate() {
-        verdict = verdict.with_part(format!("case_{}", i + 1), f32::from(u8::from(*passed)));
+    for (i, judged) in score.passed.iter().enumerate().filter(|(_, judged)| **judged != Judged::Idle) {
+        verdict =
+            verdict.with_part(format!("case_{}", i + 1), f32::from(u8::from(*judged == Judged::Passed)));
     }
     verdict
 }
@@ -118,10 +131,9 @@ fn ended(stop: &Stop) -> (Outcome, String) {
         Stop::Output => (Outcome::OutputLimit, "the program wrote more than it may".into()),
         Stop::Exit(code) => (Outcome::Fail, format!("the program ended its process with code {code}")),
         Stop::Trap(trap) => (Outcome::Trapped, format!("the interpreter trapped: {trap}")),
-        Stop::Backstop => (
-            Outcome::Fault,
-            "the check took longer than the backstop: this machine is too slow or too busy".into(),
-        ),
+        Stop::Backstop => {
+            (Outcome::Fault, "the check took longer than the backstop: this machine is too slow".into())
+        }
         Stop::Host(problem) => (Outcome::Fault, problem.clone()),
     }
 }
@@ -236,6 +248,8 @@ struct Bound {
 struct Case {
     passed: bool,
     #[serde(default)]
+    idle: bool,
+    #[serde(default)]
     kind: String,
     #[serde(default)]
     text: String,
@@ -270,10 +284,11 @@ fn run_tests(pair: &mut Pair, task: &Task, codes: &[Candidate], watch: &mut Watc
         "ready" => {}
         // a setup that fails without the solution's doing is the row's mistake
         "setup" => return Err(Early(Outcome::Fault, format!("the row's setup fails: {}", bound.text))),
+        "undefined" => return Err(Early(Outcome::Fail, undefined(&bound.text))),
         _ => return Err(Early(Outcome::Fail, one_line(&bound.text))),
     }
     let mut score =
-        Score { passed: vec![false; analyzed.cases], outcome: Outcome::Fail, reason: String::new() };
+        Score { passed: vec![Judged::Failed; analyzed.cases], outcome: Outcome::Fail, reason: String::new() };
     for index in 0..analyzed.cases {
         let op = if watch.is_on() { "watched" } else { "case" };
         let before = pair.used().fuel;
@@ -284,14 +299,20 @@ fn run_tests(pair: &mut Pair, task: &Task, codes: &[Candidate], watch: &mut Watc
             Err(stop) => watch.case(index, false, &ended(stop).1, &[], fuel),
         }
         let (outcome, reason) = match result {
-            Ok(Case { passed: true, .. }) => {
-                score.passed[index] = true;
+            Ok(Case { passed: true, idle, .. }) => {
+                score.passed[index] = if idle { Judged::Idle } else { Judged::Passed };
                 continue;
             }
             Ok(Case { kind, text, .. }) => match &*kind {
                 "memory" => (Outcome::OutOfMemory, one_line(&text)),
-                "missing" => return Err(missing_module(&text)),
-                "undefined" => (Outcome::Fail, format!("the program does not define `{}`", one_line(&text))),
+                "row" => {
+                    let reason = format!(
+                        "the row's tests need the module `{}`, which the sandbox does not have",
+                        one_line(&text)
+                    );
+                    return Err(Early(Outcome::Fault, reason));
+                }
+                "undefined" => (Outcome::Fail, undefined(&text)),
                 _ => (Outcome::Fail, one_line(&text)),
             },
             Err(stop) => {
@@ -309,6 +330,10 @@ fn run_tests(pair: &mut Pair, task: &Task, codes: &[Candidate], watch: &mut Watc
     Ok(score)
 }
 
+fn undefined(name: &str) -> String {
+    format!("neither the program nor the row defines `{}`", one_line(name))
+}
+
 /// Keeps the first thing that went wrong.
 fn note(score: &mut Score, outcome: Outcome, reason: String) {
     if score.reason.is_empty() {
@@ -317,13 +342,16 @@ fn note(score: &mut Score, outcome: Outcome, reason: String) {
 }
 
 fn analysis(task: &Task, watch: bool) -> Value {
-    let (kind, code, cases, tolerance) = match &task.tests {
-        Tests::Asserts(code) => ("asserts", &**code, &[][..], 0.0),
-        Tests::Check(code) => ("check", &**code, &[][..], 0.0),
-        Tests::Calls { cases, tolerance } => ("calls", "", &cases[..], *tolerance),
-        Tests::Stdin { .. } => ("stdin", "", &[][..], 0.0),
+    let (kind, code) = match &task.tests {
+        Tests::Asserts(code) => ("asserts", &**code),
+        Tests::Check(code) => ("check", &**code),
+        Tests::Calls { .. } | Tests::Stdin { .. } => ("calls", ""),
     };
-    json!({ "op": "analyze", "kind": kind, "code": code, "cases": cases, "tolerance": tolerance,
+    let (cases, tolerance, unordered) = match &task.tests {
+        Tests::Calls { cases, tolerance, unordered } => (&cases[..], *tolerance, *unordered),
+        _ => (&[][..], 0.0, false),
+    };
+    json!({ "op": "analyze", "kind": kind, "code": code, "cases": cases, "tolerance": tolerance, "unordered": unordered,
             "prefix": task.prefix, "setup": task.setup, "entry": task.entry, "watch": watch })
 }
 
@@ -338,7 +366,8 @@ fn run_programs(
     let Tests::Stdin { cases, compare, tolerance } = &task.tests else {
         return Err(Early(Outcome::Fault, "these tests run no programs".into()));
     };
-    let mut score = Score { passed: vec![false; cases.len()], outcome: Outcome::Fail, reason: String::new() };
+    let mut score =
+        Score { passed: vec![Judged::Failed; cases.len()], outcome: Outcome::Fail, reason: String::new() };
     for (index, case) in cases.iter().enumerate() {
         if index > 0 {
             pair.renew_solution().map_err(|e| Early(Outcome::Fault, e.to_string()))?;
@@ -353,7 +382,7 @@ fn run_programs(
                 let same = same_output(&written, &case.output, *compare, *tolerance);
                 watch.run(index, same, &case.input, &written, &case.output, fuel);
                 if same {
-                    score.passed[index] = true;
+                    score.passed[index] = Judged::Passed;
                     continue;
                 }
                 (Outcome::Fail, different(&written, &case.output))

@@ -1,6 +1,7 @@
 //! The tests of a row, as the judge needs them.
 
 use crate::output::Compare;
+use crate::sandbox::Limits;
 use rlvr_verdict::{Problem, ProblemError};
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,8 +36,10 @@ pub enum Tests {
     Calls {
         /// Objects with `args`, `kwargs` and `output`.
         cases: Vec<Value>,
-        /// Relative or absolute difference up to which floats are equal.
+        /// Relative difference up to which floats are equal; a thousandth of it, absolute.
         tolerance: f64,
+        /// Whether a list may come in any order, or as a set.
+        unordered: bool,
     },
     /// Programs that read standard input.
     Stdin {
@@ -103,6 +106,7 @@ enum Row {
         setup: Option<String>,
         prefix: Option<String>,
         tolerance: Option<f64>,
+        unordered: Option<bool>,
         isolation: Option<Isolation>,
         seconds: Option<f64>,
         credit: Option<Credit>,
@@ -138,7 +142,8 @@ impl Task {
         let row = match tests {
             Value::String(code) => plain_row(problem, OneOrMany::One(code.clone()))?,
             Value::Array(_) => plain_row(problem, read_value(tests)?)?,
-            _ => read_value(tests)?,
+            Value::Object(_) => read_value(tests)?,
+            _ => return Err(ProblemError::new("tests", format!("is {tests}"), REMEDY)),
         };
         let task = Task::of_row(row, problem)?;
         task.check()?;
@@ -167,8 +172,9 @@ impl Task {
                 };
                 (Tests::Check(code), prefix, setup, entry, isolation, seconds, None)
             }
-            Row::Calls { entry, cases, setup, prefix, tolerance, isolation, seconds, credit } => {
-                let tests = Tests::Calls { cases, tolerance: tolerance.unwrap_or(TOLERANCE) };
+            Row::Calls { entry, cases, setup, prefix, tolerance, unordered, isolation, seconds, credit } => {
+                let (tolerance, unordered) = (tolerance.unwrap_or(TOLERANCE), unordered == Some(true));
+                let tests = Tests::Calls { cases, tolerance, unordered };
                 (tests, prefix, setup, Some(entry), isolation, seconds, credit)
             }
             Row::Stdin { cases, compare, tolerance, seconds, credit } => {
@@ -186,19 +192,16 @@ impl Task {
 
     fn check(&self) -> Result<(), ProblemError> {
         let wrong = |field: &str, what: String, remedy: &str| Err(ProblemError::new(field, what, remedy));
-        if let Some(seconds) = self.seconds.filter(|s| !(s.is_finite() && *s > 0.0)) {
-            return wrong(
-                "tests.seconds",
-                format!("is {seconds}"),
-                "a number of seconds of native Python is right",
-            );
+        if let Some(seconds) = self.seconds.filter(|s| !Limits::SECONDS.contains(s)) {
+            let right = "a number of seconds of native Python in 0.01..=1000000 is right";
+            return wrong("tests.seconds", format!("is {seconds}"), right);
         }
         if !self.entry.is_empty() && !is_entry(&self.entry) {
             let what = format!("is {:?}", self.entry);
             return wrong("tests.entry", what, "f, Class.method or Class().method is right");
         }
         let tolerance = match &self.tests {
-            Tests::Calls { cases, tolerance } => {
+            Tests::Calls { cases, tolerance, .. } => {
                 for (i, case) in cases.iter().enumerate() {
                     check_call(case).map_err(|(key, what, remedy)| {
                         ProblemError::new(format!("tests.cases[{i}]{key}"), what, remedy)
@@ -215,6 +218,20 @@ impl Task {
         match &self.tests {
             Tests::Asserts(code) | Tests::Check(code) if code.trim().is_empty() => {
                 wrong("tests.code", "is empty".into(), "give the tests")
+            }
+            Tests::Asserts(code)
+                if !["assert", "raise"]
+                    .iter()
+                    .any(|word| self.setup.contains(word) || code.contains(word)) =>
+            {
+                wrong("tests.code", "asserts nothing, and would pass any program".into(), "give an assert")
+            }
+            Tests::Asserts(code) if defines_check(code) => {
+                let right = "name the function that `check` is given, and say kind = \"check\"";
+                wrong("entry_point", "is missing, and `check` is never called".into(), right)
+            }
+            Tests::Check(code) if !code.contains("def check(") => {
+                wrong("tests.code", "defines no `check`".into(), "def check(candidate): ... is right")
             }
             Tests::Calls { cases, .. } if cases.is_empty() => {
                 wrong("tests.cases", "is empty".into(), "give a case")
@@ -259,6 +276,12 @@ fn plain_row(problem: &Problem, code: OneOrMany) -> Result<Row, ProblemError> {
     setup.extend(text(problem, "test_setup_code"));
     let setup = Some(setup.join("\n"));
     Ok(Row::Asserts { code, setup, prefix: None, entry, isolation: None, seconds: None, credit: None })
+}
+
+/// Whether tests define a function `check` that takes something, and never call it.
+fn defines_check(code: &str) -> bool {
+    let defined = code.lines().any(|line| line.starts_with("def check(") && !line.starts_with("def check()"));
+    defined && code.matches("check(").count() == 1
 }
 
 /// Whether a prompt is the beginning of a program rather than a text: it has a definition or an import that begins a line.

@@ -1,13 +1,13 @@
 //! Threads that run guests. A guest needs more native stack than the threads of a verifier pool have; so each check is handed to a
 //! thread of ours, which keeps its instances warm.
 
-use crate::sandbox::THREAD_STACK;
+use crate::sandbox::{Stack, THREAD_STACK};
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-type Work<T> = Box<dyn FnOnce(&mut T) + Send>;
+type Work<T> = Box<dyn FnOnce(&mut T, &Stack) + Send>;
 
 /// Warm workers, each with a `T` of its own.
 pub(crate) struct Workers<T> {
@@ -39,8 +39,12 @@ impl<T: 'static> Workers<T> {
             .map_or_else(|| self.start(), Ok)
             .map_err(|error| format!("a worker thread cannot be started: {error}"))?;
         let (answer, result) = channel();
-        // the caller may have given up
-        let work: Work<T> = Box::new(move |own| drop(answer.send(work(own))));
+        let work: Work<T> = Box::new(move |own, stack| {
+            let result = work(own);
+            stack.release();
+            // the caller may have given up
+            drop(answer.send(result));
+        });
         worker.send(work).map_err(|_| "a worker thread was lost")?;
         let result = result.recv().map_err(|_| "a worker thread panicked")?;
         let mut idle = self.idle.lock();
@@ -54,9 +58,9 @@ impl<T: 'static> Workers<T> {
         let (sender, jobs) = channel::<Work<T>>();
         let make = self.make.clone();
         std::thread::Builder::new().name("python".into()).stack_size(THREAD_STACK).spawn(move || {
-            let mut own = make();
+            let (mut own, stack) = (make(), Stack::of_this_thread());
             while let Ok(work) = jobs.recv() {
-                work(&mut own);
+                work(&mut own, &stack);
             }
         })?;
         Ok(sender)

@@ -49,6 +49,14 @@ fn what_exhausts_its_limits_is_marked_in_the_corpus() {
 }
 
 #[test]
+fn every_attack_gets_as_far_as_being_run() {
+    for attack in attacks::all() {
+        let verdict = judge(&attack);
+        assert_ne!(verdict.outcome, Outcome::Unparseable, "{}: {}", attack.problem.id, verdict.reason);
+    }
+}
+
+#[test]
 fn verdicts_on_attacks_are_the_same_in_any_order_on_any_thread() {
     let attacks = attacks::all();
     let first: Vec<Verdict> = attacks.iter().map(judge).collect();

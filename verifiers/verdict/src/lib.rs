@@ -6,6 +6,7 @@
 //! [`Outcome::Fault`], which has no score. No machine learning is inside.
 
 pub mod compose;
+mod exact;
 mod files;
 mod pool;
 mod probe;
@@ -17,6 +18,7 @@ pub mod testkit;
 mod verdict;
 mod verifier;
 
+pub use exact::read_json;
 pub use files::{FILE_KINDS, FileKind};
 pub use pool::{FaultCount, Job, Round, VerifierPool};
 pub use probe::{Attack, Expect, Judges, Step};

@@ -24,10 +24,10 @@ pub fn folder() -> Option<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".cache/rlvr")))
 }
 
-/// Makes the folder, and says whether it is private: the user's own and closed to all others.
+/// Makes the folder, and says whether it is private: the user's own and closed to all others, as are the folders above it.
 ///
 /// # Errors
-/// When it cannot be made, or is open to others.
+/// When it cannot be made, or others may write it or replace it.
 pub fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     if let Some(parent) = folder.parent() {
@@ -48,7 +48,23 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
             ),
         ));
     }
-    Ok(())
+    let whole = fs::canonicalize(folder)?;
+    match whole.ancestors().skip(1).find(|above| !is_safe(above)) {
+        None => Ok(()),
+        Some(above) => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("others may replace what is in {}; set RLVR_CACHE to another folder", above.display()),
+        )),
+    }
+}
+
+/// Whether no other user may rename or replace what this user has in a folder: closed to others, or sticky.
+fn is_safe(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(found) = fs::metadata(folder) else { return false };
+    let owner = found.uid();
+    let trusted = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    trusted && (found.mode() & 0o022 == 0 || found.mode() & 0o1000 != 0)
 }
 
 /// The name of the file of a `kind` of guest for these parts, each of which the code depends on.
@@ -234,5 +250,10 @@ mod tests {
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(make_private(&folder).unwrap_err().to_string().contains("RLVR_CACHE"));
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(make_private(&folder).unwrap_err().to_string().contains("others may replace"));
+        fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        make_private(&folder).unwrap();
     }
 }

@@ -59,7 +59,7 @@ pub fn files_at(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataEr
 /// # Errors
 /// Where it is not a JSON object.
 pub fn parse_line(place: &Place, line: &[u8]) -> Result<Map<String, Value>, RowError> {
-    match serde_json::from_slice(line) {
+    match rlvr_verdict::read_json(line) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(other) => Err(RowError::row(
             place,

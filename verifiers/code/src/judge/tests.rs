@@ -26,7 +26,7 @@ fn after_judging(tests: Value, completion: &str, look: impl FnOnce(&Pair, &Score
 
 #[test]
 fn expected_outputs_never_enter_the_memory_of_the_solution() {
-    let solution = "def f(x):\n    return 'argument of the ' + x\n\nprint('said by the solution')\n";
+    let solution = "def f(x):\n    return 'argument of the ' + x\ndef g(spy):\n    try: spy(1)\n    except Exception as error: f.seen = repr(error)\n\nprint('said by the solution')\n";
     let asserts = "assert f('asked0question') == 'the0expected'\nassert f('b') == 'argument of the b', 'a0message'\nassert abs(len(f('c')) - 271828182845) < 1";
     let calls = json!([{ "args": ["asked0question"], "output": "the0expected" }, { "args": ["d"], "output": { "a0message": 271828182845_u64 } }]);
     let check = format!("def check(candidate):\n    {}", asserts.replace('\n', "\n    "));
@@ -34,6 +34,7 @@ fn expected_outputs_never_enter_the_memory_of_the_solution() {
         json!({ "kind": "asserts", "code": asserts }),
         json!({ "kind": "check", "entry": "f", "code": check }),
         json!({ "kind": "calls", "entry": "f", "cases": calls }),
+        json!({ "kind": "asserts", "code": format!("def spy(x):\n    assert x == 'the0expected', 'a0message'\nf('asked0question')\ng(spy)\n{asserts}") }),
     ] {
         after_judging(tests, solution, |pair, _| {
             let memory = pair.memory(Role::Solution).unwrap();

@@ -17,7 +17,8 @@ pub struct Limits {
     pub memory: u64,
     /// Bytes that a program may write to its standard output and error together.
     pub output: u64,
-    /// Seconds of wall time after which a check is given up as a fault of ours, to be retried: never a verdict.
+    /// Seconds of processor time of its thread after which a request to a guest is given up as a fault of ours, to be retried:
+    /// never a verdict. Grows with the seconds of a row that asks for more than `seconds`.
     pub backstop: f64,
 }
 
@@ -36,17 +37,25 @@ impl Limits {
         (self.seconds * FUEL_PER_SECOND as f64) as u64
     }
 
+    /// These limits with a row's own seconds.
+    pub fn for_row(self, seconds: Option<f64>) -> Limits {
+        let seconds = seconds.unwrap_or(self.seconds);
+        Limits { seconds, backstop: self.backstop * (seconds / self.seconds).max(1.0), ..self }
+    }
+
+    /// Seconds that can be meant: enough for the interpreter to read the tests, and an end in sight.
+    pub const SECONDS: std::ops::RangeInclusive<f64> = 0.01..=1e6;
+
     /// Refuses what cannot be meant.
     ///
     /// # Errors
     /// The key, what is wrong with it and what would be right.
     pub fn check(&self) -> Result<(), String> {
-        let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 && value <= 1e6 {
-            true => Ok(()),
-            false => Err(format!("limits.{name}: {value} is not a number of seconds above 0")),
-        };
-        positive("seconds", self.seconds)?;
-        positive("backstop", self.backstop)?;
+        for (name, value) in [("seconds", self.seconds), ("backstop", self.backstop)] {
+            if !Self::SECONDS.contains(&value) {
+                return Err(format!("limits.{name}: {value} is not in 0.01..=1000000 (seconds)"));
+            }
+        }
         if self.memory < Self::LEAST_MEMORY || self.memory > 4 << 30 {
             let (memory, least) = (self.memory, Self::LEAST_MEMORY);
             return Err(format!("limits.memory: {memory} is not in {least}..=4294967296 (bytes)"));

@@ -6,6 +6,7 @@ mod limits;
 mod pages;
 mod pair;
 mod resident;
+mod stack;
 mod state;
 mod surface;
 
@@ -15,4 +16,5 @@ pub use guest::GUEST_SHA256;
 pub use limits::{FUEL_PER_SECOND, Limits};
 pub use pair::{Pair, Used};
 pub(crate) use resident::{Image, Resident};
+pub(crate) use stack::Stack;
 pub use state::{Role, Stop};

@@ -1,10 +1,10 @@
 //! Two instances of the guest in one store, kept from check to check: the solution's and that of the tests.
 
-use super::engine::{Sandbox, SandboxError};
+use super::engine::{LOOK, Sandbox, SandboxError};
 use super::limits::Limits;
 use super::pages::PageScanner;
 use super::state::{Role, State, Stop};
-use rlvr_wasm::{Random, epoch};
+use rlvr_wasm::Random;
 use std::sync::Arc;
 use wasmtime::{Global, Instance, Store, Trap, Val};
 
@@ -66,7 +66,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Sends a message of the host to an instance and returns its answer. `backstop` seconds from now, the guest is stopped.
+    /// Sends a message of the host to an instance and returns its answer. After `backstop` seconds of processor time, the guest is
+    /// stopped.
     ///
     /// # Errors
     /// Why it was stopped.
@@ -84,11 +85,10 @@ impl Pair {
             }
         };
         kept.touched = true;
-        let ticks = epoch::ticks(store.data().limits.backstop);
-        store.set_epoch_deadline(ticks);
+        store.set_epoch_deadline(LOOK);
         let length = message.len() as u32;
         let state = store.data_mut();
-        (state.active, state.depth) = (role, 0);
+        (state.active, state.depth, state.deadline) = (role, 0, None);
         let side = state.side();
         (side.inbox, side.outbox) = (message, None);
         let control =
@@ -209,7 +209,6 @@ pub(super) fn stop(error: wasmtime::Error) -> Stop {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Stop::Fuel,
-        Some(Trap::Interrupt) => Stop::Backstop,
         Some(trap) => Stop::Trap(trap.to_string()),
         None => Stop::Host(format!("{error:#}")),
     }

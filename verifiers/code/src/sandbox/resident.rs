@@ -4,12 +4,12 @@
 //! starts with. Putting an instance back, or making another like it, takes those pages and not the loading again; and all
 //! instances of an image are the same to the byte, so that a request costs the same fuel in each.
 
-use super::engine::Sandbox;
+use super::engine::{LOOK, Sandbox};
 use super::limits::Limits;
 use super::pages::{PAGE, PageScanner};
 use super::pair::{Used, stop};
 use super::state::{Role, State, Stop};
-use rlvr_wasm::{Random, epoch};
+use rlvr_wasm::Random;
 use std::sync::Arc;
 use wasmtime::{Global, Instance, Memory, Store, Val};
 
@@ -78,7 +78,7 @@ impl Resident {
         };
         store.data_mut().clear(limits);
         store.set_fuel(limits.fuel()).map_err(stop)?;
-        store.set_epoch_deadline(epoch::ticks(limits.backstop));
+        store.set_epoch_deadline(LOOK);
         let length = message.len() as u32;
         let state = store.data_mut();
         state.active = ROLE;

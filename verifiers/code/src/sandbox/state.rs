@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use rlvr_wasm::Random;
+use std::time::Duration;
 use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
 /// Which of the two instances.
@@ -79,10 +80,12 @@ pub(super) struct State {
     pub written: u64,
     /// Largest memory of either instance.
     pub peak: usize,
+    /// Processor time of the thread at which the request under way is given up, once it has been looked at.
+    pub deadline: Option<Duration>,
 }
 
 /// Nested calls between the two instances at most.
-pub(super) const MOST_DEPTH: u32 = 64;
+pub(super) const MOST_DEPTH: u32 = 1000;
 
 /// Bytes of a message at most.
 pub(super) const MOST_MESSAGE: usize = 64 << 20;
@@ -98,6 +101,7 @@ impl State {
             slept: 0,
             written: 0,
             peak: 0,
+            deadline: None,
         }
     }
 
@@ -108,7 +112,7 @@ impl State {
     /// Forgets a check, for the next one under `limits`.
     pub fn clear(&mut self, limits: Limits) {
         (self.active, self.depth, self.slept, self.written) = (Role::Tests, 0, 0, 0);
-        (self.limits, self.fuel, self.peak) = (limits, limits.fuel(), 0);
+        (self.limits, self.fuel, self.peak, self.deadline) = (limits, limits.fuel(), 0, None);
         for side in &mut self.sides {
             *side = Side {
                 memory: side.memory,

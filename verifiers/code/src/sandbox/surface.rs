@@ -1,7 +1,8 @@
 //! The whole host surface of a guest: a virtual clock, seeded random numbers, standard input and bounded output, and messages
 //! between the two instances. Everything else that WASI names says no.
 //!
-//! Nothing here waits: time is fuel. What a guest sleeps is taken off its fuel, as the wait would be off a time limit.
+//! Nothing here waits: time is fuel. What a guest sleeps is taken off its fuel, as the wait would be off a time limit; so is what
+//! the host does for it, by the byte.
 
 use super::limits::FUEL_PER_SECOND;
 use super::state::{MOST_DEPTH, MOST_MESSAGE, State, Stop};
@@ -17,6 +18,19 @@ const EFAULT: i32 = 21;
 const EINVAL: i32 = 28;
 const ENOENT: i32 = 44;
 const ESPIPE: i32 = 70;
+
+/// Fuel of a byte that the host moves for a guest.
+const FUEL_PER_BYTE: u64 = 8;
+
+/// Fuel of a random byte: hashing is the dearest thing that the host does.
+const FUEL_PER_RANDOM_BYTE: u64 = 256;
+
+/// Fuel of a call from one instance to the other, besides its bytes.
+const FUEL_PER_CALL: u64 = 2000;
+
+/// What `call` answers where there is no answer, and where calls are nested too deeply.
+const NO_ANSWER: i32 = -1;
+const TOO_DEEP: i32 = -2;
 
 /// Nanoseconds since 1970 at which every check starts: 2025-01-01.
 const START: u64 = 1_735_689_600_000_000_000;
@@ -71,6 +85,17 @@ fn get<const N: usize>(caller: &Caller<'_, State>, at: usize) -> Option<[u8; N]>
     data.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
+/// Takes fuel for what the host is about to do.
+fn pay(caller: &mut Caller<'_, State>, fuel: u64) -> Result<()> {
+    let left = caller.get_fuel()?;
+    caller.set_fuel(left.saturating_sub(fuel))?;
+    if fuel >= left { Err(Error::new(Stop::Fuel)) } else { Ok(()) }
+}
+
+fn pay_for_bytes(caller: &mut Caller<'_, State>, bytes: usize) -> Result<()> {
+    pay(caller, bytes as u64 * FUEL_PER_BYTE)
+}
+
 // ---- messages ----
 
 fn messages(linker: &mut Linker<State>) -> Result<()> {
@@ -85,6 +110,7 @@ fn messages(linker: &mut Linker<State>) -> Result<()> {
         OURS,
         "give",
         |mut caller: Caller<'_, State>, from: i32, length: i32| -> Result<()> {
+            pay_for_bytes(&mut caller, length as u32 as usize)?;
             let bytes = message(&caller, from, length)?;
             caller.data_mut().side().outbox = Some(bytes);
             Ok(())
@@ -101,13 +127,18 @@ fn message(caller: &Caller<'_, State>, from: i32, length: i32) -> Result<Vec<u8>
     bytes.map(<[u8]>::to_vec).ok_or_else(|| Error::new(Stop::Trap("a message is out of bounds".into())))
 }
 
-/// Sends a message to the other instance; the length of its answer, which waits in the inbox, or -1.
+/// Sends a message to the other instance; the length of its answer, which waits in the inbox, or why there is none.
 fn call(mut caller: Caller<'_, State>, from: i32, length: i32) -> Result<i32> {
+    pay(&mut caller, FUEL_PER_CALL)?;
+    pay_for_bytes(&mut caller, length as u32 as usize)?;
     let bytes = message(&caller, from, length)?;
     let state = caller.data_mut();
     let here = state.active;
     let dispatch = state.sides[here.other() as usize].dispatch.clone();
-    let Some(dispatch) = dispatch.filter(|_| state.depth < MOST_DEPTH) else { return Ok(-1) };
+    if state.depth >= MOST_DEPTH {
+        return Ok(TOO_DEEP);
+    }
+    let Some(dispatch) = dispatch else { return Ok(NO_ANSWER) };
     let length = bytes.len() as u32;
     state.sides[here.other() as usize].inbox = bytes;
     (state.active, state.depth) = (here.other(), state.depth + 1);
@@ -121,7 +152,7 @@ fn call(mut caller: Caller<'_, State>, from: i32, length: i32) -> Result<i32> {
             state.side().inbox = answer;
             Ok(length)
         }
-        _ => Ok(-1),
+        _ => Ok(NO_ANSWER),
     }
 }
 
@@ -159,12 +190,7 @@ fn poll_oneoff(mut caller: Caller<'_, State>, from: i32, to: i32, count: i32, do
         let now = elapsed(&caller)? + if clock == 0 { START } else { 1_000_000_000 };
         let wait = if absolute { timeout.saturating_sub(now) } else { timeout };
         let price = u128::from(wait) * u128::from(FUEL_PER_SECOND) / 1_000_000_000;
-        let left = caller.get_fuel()?;
-        if price >= u128::from(left) {
-            caller.set_fuel(0)?;
-            return Err(Error::new(Stop::Fuel));
-        }
-        caller.set_fuel(left - price as u64)?;
+        pay(&mut caller, price.try_into().unwrap_or(u64::MAX))?;
         caller.data_mut().slept += wait;
     }
     let mut event = [0; 32];
@@ -174,6 +200,7 @@ fn poll_oneoff(mut caller: Caller<'_, State>, from: i32, to: i32, count: i32, do
 }
 
 fn random_get(mut caller: Caller<'_, State>, to: i32, length: i32) -> Result<i32> {
+    pay(&mut caller, u64::from(length as u32) * FUEL_PER_RANDOM_BYTE)?;
     let memory = memory(&caller)?;
     let (data, state) = memory.data_and_store_mut(&mut caller);
     let (to, length) = (to as u32 as usize, length as u32 as usize);
@@ -218,6 +245,7 @@ fn fd_write(mut caller: Caller<'_, State>, fd: i32, at: i32, count: i32, done: i
         return Ok(EBADF);
     }
     let Some(buffers) = buffers(&caller, at, count) else { return Ok(EFAULT) };
+    pay_for_bytes(&mut caller, buffers.iter().map(|(_, length)| length).sum())?;
     let memory = memory(&caller)?;
     let mut total = 0;
     for (from, length) in buffers {
@@ -240,6 +268,9 @@ fn fd_read(mut caller: Caller<'_, State>, fd: i32, at: i32, count: i32, done: i3
         return Ok(EBADF);
     }
     let Some(buffers) = buffers(&caller, at, count) else { return Ok(EFAULT) };
+    let side = caller.data_mut().side();
+    let left = side.stdin.len() - side.stdin_at;
+    pay_for_bytes(&mut caller, buffers.iter().map(|(_, length)| length).sum::<usize>().min(left))?;
     let memory = memory(&caller)?;
     let mut total = 0;
     for (to, length) in buffers {

@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
         if let Err(error) = std::str::from_utf8(line) {
             return Err(format!("{place}: {error}; UTF-8 text is right"));
         }
-        let row: Map<String, Value> = serde_json::from_slice(line)
+        let row: Map<String, Value> = rlvr_verdict::read_json(line)
             .map_err(|e| format!("{place}: {e}; a JSON object a line is right"))?;
         let column = self.map.get("completion").map_or("completion", String::as_str);
         let missing =
