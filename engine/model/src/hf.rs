@@ -4,6 +4,7 @@
 //! `model.safetensors.index.json`. Reading checks every tensor's name and shape before the first byte of data is
 //! touched. Writing goes through a temporary file, fsync and rename, so that a file of a folder is whole or absent.
 
+mod adapter;
 mod durable;
 mod generation;
 mod weights;
@@ -15,6 +16,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::config::{ConfigError, Dtype, ModelConfig};
+pub use adapter::adapter_base;
+pub(crate) use adapter::{read_adapter, write_adapter};
 pub use durable::write_durably;
 pub use generation::GenerationConfig;
 pub use weights::{EachTensor, SHARD_BYTES, read_weights};
@@ -102,6 +105,16 @@ pub enum HfError {
         tensor: String,
         /// Its type in the file.
         found: StoredDtype,
+    },
+    /// A tensor of an adapter is missing or does not fit.
+    #[error("{path}: tensor `{tensor}` {problem}")]
+    Adapter {
+        /// The adapter's weights.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A caller's tensors are not those of its config.
     #[error("cannot write {folder}: {problem}")]

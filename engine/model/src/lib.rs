@@ -9,6 +9,7 @@ pub mod config;
 pub mod hf;
 pub mod kernels;
 pub mod logprobs;
+pub mod lora;
 pub mod mamba;
 pub mod model;
 pub mod ops;
@@ -20,6 +21,7 @@ pub mod tokenizer;
 
 pub use cached::{KvCache, PAGE, Row};
 pub use config::ModelConfig;
+pub use lora::{LoraConfig, LoraTargets};
 pub use model::{Model, ModelError};
 pub use packed::{Packed, Segment};
 pub use tape::{Tape, Var};

@@ -6,6 +6,7 @@ use crate::config::{BlockKind, Init, ModelConfig, ParamSpec};
 use crate::hf;
 use crate::kernels::rope::RopeTable;
 use crate::logprobs::{Targets, TokenLogprobs, token_logprobs};
+use crate::lora::{LoraConfig, LoraError};
 use crate::ops::{self, AttentionShape};
 use crate::packed::Packed;
 use crate::params::{ParamId, Params};
@@ -36,6 +37,9 @@ pub enum ModelError {
         /// `max_position_embeddings`.
         context: usize,
     },
+    /// Adapters cannot be attached or read.
+    #[error(transparent)]
+    Lora(#[from] LoraError),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -49,6 +53,11 @@ pub struct Model {
     pub generation: hf::GenerationConfig,
     /// The one store that trainer and sampler share.
     pub params: Params,
+    /// The adapters beside the projections, where there are any.
+    pub lora: Option<LoraConfig>,
+    /// Whether a training forward keeps each block's input alone, the backward running the block again: less memory, about a third
+    /// more time, the same bits.
+    pub activation_checkpointing: bool,
     pub(crate) embedding: ParamId,
     pub(crate) blocks: Vec<Block>,
     pub(crate) norm: ParamId,
@@ -60,6 +69,43 @@ pub struct Model {
 pub(crate) struct Block {
     pub norm: ParamId,
     pub mixer: Mixer,
+    eps: f32,
+    residual: f32,
+}
+
+impl Block {
+    fn forward(
+        &self,
+        tape: &Tape,
+        params: &Params,
+        batch: &Arc<Packed>,
+        x: &Var,
+    ) -> candle_core::Result<Var> {
+        let normed = ops::rms_norm(tape, params, self.norm, x, self.eps)?;
+        let mixed = self.mixer.forward(tape, params, batch, &normed)?;
+        ops::add_scaled(tape, x, self.residual, &mixed)
+    }
+
+    /// The same, of which the tape keeps the input; the backward runs the forward again on a tape of its own
+    /// (Chen et al., arXiv 1604.06174).
+    fn forward_checkpointed(
+        &self,
+        tape: &Tape,
+        params: &Params,
+        batch: &Arc<Packed>,
+        x: &Var,
+    ) -> candle_core::Result<Var> {
+        let value = self.forward(&Tape::idle(), params, batch, x)?.value;
+        let (block, params, batch, x) = (self.clone(), params.clone(), batch.clone(), x.clone());
+        Ok(tape.record(value, move |grad, grads| {
+            let tape = Tape::new();
+            let input = tape.leaf(x.value);
+            let out = block.forward(&tape, &params, &batch, &input)?;
+            let d_x = tape.gradient_of(&input, &out, grad, grads.params)?;
+            grads.give(x.node, d_x);
+            Ok(())
+        }))
+    }
 }
 
 /// What a block computes.
@@ -87,9 +133,15 @@ impl Mixer {
 }
 
 impl Model {
-    /// Puts a model together from parameters in the order of `config.parameter_specs()`.
-    fn assemble(config: ModelConfig, generation: hf::GenerationConfig, params: Params) -> Self {
-        let names = Names(params.iter().enumerate().map(|(i, p)| (p.name.clone(), ParamId(i))).collect());
+    /// Puts a model together from parameters in the order of `config.parameter_specs()`, and those of its adapters behind them.
+    pub(crate) fn assemble(
+        config: ModelConfig,
+        generation: hf::GenerationConfig,
+        params: Params,
+        lora: Option<LoraConfig>,
+    ) -> Self {
+        let ids = params.iter().enumerate().map(|(i, p)| (p.name.clone(), ParamId(i))).collect();
+        let names = Names { ids, adapters: lora.as_ref().map(LoraConfig::scale) };
         let rope = config
             .rope
             .is_some()
@@ -114,15 +166,19 @@ impl Model {
             }
             mlp => Mlp::new(&names, prefix, mlp).map(Mixer::Mlp),
         };
+        let residual = config.multipliers.residual as f32;
         let blocks = (config.blocks().into_iter())
             .filter_map(|spec| {
-                Some(Block { norm: names.get(&spec.norm), mixer: mixer(spec.kind, &spec.prefix)? })
+                let (norm, mixer) = (names.get(&spec.norm), mixer(spec.kind, &spec.prefix)?);
+                Some(Block { norm, mixer, eps, residual })
             })
             .collect();
         let [embedding, norm, head] = config.outer_names();
         let embedding = names.get(embedding);
         let head = if config.tie_word_embeddings { embedding } else { names.get(head) };
-        Model { blocks, embedding, norm: names.get(norm), head, config, generation, params }
+        let norm = names.get(norm);
+        let activation_checkpointing = false;
+        Model { config, generation, params, lora, activation_checkpointing, embedding, blocks, norm, head }
     }
 
     /// A model with random weights, as each tensor's [`Init`] says.
@@ -136,14 +192,21 @@ impl Model {
             let data = first_values(&config, &spec, seed, i as u64);
             params.push(spec.name, tensor(data, spec.shape)?);
         }
-        Ok(Self::assemble(config, generation, params))
+        Ok(Self::assemble(config, generation, params, None))
     }
 
-    /// Reads a Hugging Face folder.
+    /// Reads a Hugging Face folder. Of a PEFT adapter's folder it reads the base that it names, and attaches the adapter.
     ///
     /// # Errors
     /// When the folder's files are missing, malformed or do not fit each other.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        match hf::adapter_base(folder)? {
+            Some(base) => Self::load(&base)?.with_adapter(folder),
+            None => Self::load_whole(folder),
+        }
+    }
+
+    fn load_whole(folder: &Path) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder).map_err(hf::HfError::from)?;
         let mut values: std::collections::BTreeMap<String, Vec<f32>> = Default::default();
         hf::read_weights(folder, &config, &mut |name, data, _| {
@@ -156,26 +219,29 @@ impl Model {
             params.push(name, tensor(data, shape)?);
         }
         let generation = hf::GenerationConfig::read(folder, &config)?;
-        Ok(Self::assemble(config, generation, params))
+        Ok(Self::assemble(config, generation, params, None))
     }
 
-    /// Writes `config.json`, the weights and `generation_config.json` as a Hugging Face folder.
+    /// Writes `config.json`, the weights and `generation_config.json` as a Hugging Face folder; adapters are left out
+    /// ([`Model::merged`], [`Model::save_adapter`]).
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
-        let held = self.params.iter().map(|p| floats(&p.value)).collect::<candle_core::Result<Vec<_>>>()?;
-        let tensors = self.params.iter().zip(&held);
+        let whole = || self.params.iter().take(self.config.parameter_specs().len());
+        let held = whole().map(|p| floats(&p.value)).collect::<candle_core::Result<Vec<_>>>()?;
+        let tensors = whole().zip(&held);
         let tensors = tensors.map(|(p, data)| (p.name.clone(), p.value.dims().to_vec(), &**data));
         Ok(hf::write_folder(folder, &self.config, tensors, &self.generation, hf::SHARD_BYTES)?)
     }
 
-    /// A model over a copy of the parameters: later updates of one do not show in the other.
+    /// A model over a copy of the parameters, those that are not trainable shared: later updates of one do not show in the other.
     ///
     /// # Errors
     /// When memory for the copy cannot be had.
     pub fn snapshot(&self) -> Result<Self, ModelError> {
-        Ok(Self::assemble(self.config.clone(), self.generation.clone(), self.params.snapshot()?))
+        let (config, generation) = (self.config.clone(), self.generation.clone());
+        Ok(Self::assemble(config, generation, self.params.snapshot()?, self.lora.clone()))
     }
 
     /// What the last hidden states are multiplied by, so that their products with the output matrix are the logits.
@@ -194,15 +260,16 @@ impl Model {
             let context = self.config.max_position_embeddings;
             candle_core::bail!("position {position} is outside the context of {context} tokens");
         }
-        let (params, eps) = (&self.params, self.config.rms_norm_eps as f32);
+        let params = &self.params;
         let mut x = ops::embedding(tape, params, self.embedding, &batch.ids)?;
         x = ops::scale(tape, self.config.multipliers.embedding as f32, &x)?;
         for block in &self.blocks {
-            let normed = ops::rms_norm(tape, params, block.norm, &x, eps)?;
-            let mixed = block.mixer.forward(tape, params, batch, &normed)?;
-            x = ops::add_scaled(tape, &x, self.config.multipliers.residual as f32, &mixed)?;
+            x = match self.activation_checkpointing && tape.records() {
+                true => block.forward_checkpointed(tape, params, batch, &x)?,
+                false => block.forward(tape, params, batch, &x)?,
+            };
         }
-        let normed = ops::rms_norm(tape, params, self.norm, &x, eps)?;
+        let normed = ops::rms_norm(tape, params, self.norm, &x, self.config.rms_norm_eps as f32)?;
         ops::scale(tape, self.logit_factor(), &normed)
     }
 
@@ -289,7 +356,7 @@ fn normal(count: usize, std: f64, seed: u64, stream: u64) -> Vec<f32> {
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
-fn mix(mut z: u64) -> u64 {
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -71,7 +71,7 @@ pub fn rms_norm(tape: &Tape, params: &Params, weight: ParamId, x: &Var, eps: f32
         // a fixed number of row blocks, so that the sums do not depend on the number of threads
         let per = rows.div_ceil(16);
         let mut sums = vec![0.0; 16 * width];
-        grads.write(&x, |d_x, _| {
+        grads.write(x.node, values.len(), |d_x, _| {
             d_x.par_chunks_mut(per * width).zip(sums.par_chunks_mut(width)).enumerate().for_each(
                 |(i, (d_x, d_w))| {
                     for (r, d_x) in d_x.chunks_exact_mut(width).enumerate() {
@@ -106,18 +106,79 @@ pub fn linear(tape: &Tape, params: &Params, weight: ParamId, x: &Var) -> Result<
         &mut out,
         false,
     );
-    let x = x.clone();
+    let node = x.node;
+    // the input is kept for the weight's gradient alone
+    let kept = params.get(weight).trainable.then(|| x.value.clone());
     Ok(tape.record(tensor(out, (rows, outputs))?, move |grad, grads| {
         let grad = View::rows(&grad, outputs);
         let weights = floats(&w)?;
-        grads.write(&x, |d_x, add| {
+        grads.write(node, rows * inputs, |d_x, add| {
             gemm((rows, inputs, outputs), grad, View::rows(&weights, inputs), d_x, add);
         });
-        let values = floats(&x.value)?;
+        let Some(x) = kept else { return Ok(()) };
+        let values = floats(&x)?;
         grads.params.accumulate(weight, |d_w| {
             gemm((outputs, inputs, rows), grad.t(), View::rows(&values, inputs), d_w, true);
         })
     }))
+}
+
+/// A low-rank adapter beside a projection (Hu et al., arXiv 2106.09685): `out + scale * (x * a^T) * b^T`, with `x` `[tokens, in]`,
+/// `a` `[rank, in]`, `b` `[out, rank]` and the projection's result `out`, `[tokens, out]`.
+///
+/// # Errors
+/// When a tensor is not f32 on the CPU.
+pub fn lora(
+    tape: &Tape,
+    params: &Params,
+    (a, b): (ParamId, ParamId),
+    scale: f32,
+    x: &Var,
+    out: &Var,
+) -> Result<Var> {
+    let (down, up) = (params.get(a).value.clone(), params.get(b).value.clone());
+    let (rows, inputs) = x.value.dims2()?;
+    let (outputs, rank) = up.dims2()?;
+    let mut inner = Vec::new();
+    let mut sum = floats(&out.value)?.to_vec();
+    add_lora(rows, &floats(&x.value)?, (&floats(&down)?, &floats(&up)?), scale, &mut inner, &mut sum);
+    let (x, out_node) = (x.clone(), out.node);
+    Ok(tape.record(tensor(sum, (rows, outputs))?, move |grad, grads| {
+        let (values, down, up) = (floats(&x.value)?, floats(&down)?, floats(&up)?);
+        let mut d_inner = vec![0.0; rows * rank];
+        gemm((rows, rank, outputs), View::rows(&grad, outputs), View::rows(&up, rank), &mut d_inner, false);
+        elementwise::scale(&mut d_inner, scale);
+        let d_inner = View::rows(&d_inner, rank);
+        grads.params.accumulate(b, |d_b| {
+            let grad = View::rows(&grad, outputs).t();
+            gemm((outputs, rank, rows), grad, View::rows(&inner, rank), d_b, true);
+        })?;
+        grads.params.accumulate(a, |d_a| {
+            gemm((rank, inputs, rows), d_inner.t(), View::rows(&values, inputs), d_a, true);
+        })?;
+        grads.write(x.node, rows * inputs, |d_x, add| {
+            gemm((rows, inputs, rank), d_inner, View::rows(&down, inputs), d_x, add);
+        });
+        grads.give(out_node, grad);
+        Ok(())
+    }))
+}
+
+/// Adds what an adapter makes of `x`, `[rows, in]`, to `out`, `[rows, out]`; leaves `scale * x * a^T`, `[rows, rank]`, in `inner`.
+pub(crate) fn add_lora(
+    rows: usize,
+    x: &[f32],
+    (a, b): (&[f32], &[f32]),
+    scale: f32,
+    inner: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let (inputs, outputs) = (x.len() / rows, out.len() / rows);
+    let rank = a.len() / inputs;
+    inner.resize(rows * rank, 0.0);
+    gemm((rows, rank, inputs), View::rows(x, inputs), View::rows(a, inputs).t(), inner, false);
+    elementwise::scale(inner, scale);
+    gemm((rows, outputs, rank), View::rows(inner, rank), View::rows(b, rank).t(), out, true);
 }
 
 /// Adds a bias, `[width]`, to each row.

@@ -55,22 +55,58 @@ impl Tape {
         Var { value, node: Node(place) }
     }
 
+    /// Whether it records.
+    pub(crate) fn records(&self) -> bool {
+        self.nodes.is_some()
+    }
+
+    /// A value that no operation made, and whose gradient is wanted ([`Tape::gradient_of`]).
+    pub(crate) fn leaf(&self, value: Tensor) -> Var {
+        self.record(value, |_, _| Ok(()))
+    }
+
     /// Runs the tape backwards from `var`, whose gradient is `seed` (as long as the value), adding the parameters' gradients to `params`.
     ///
     /// # Errors
     /// When an operation fails.
     pub fn backward(self, var: &Var, seed: Vec<f32>, params: &mut ParamGrads) -> Result<()> {
-        let (Some(nodes), Node(Some(node))) = (self.nodes, var.node) else { return Ok(()) };
+        self.walk(var, seed, 0, params).map(drop)
+    }
+
+    /// As [`Tape::backward`], down to `leaf`, the first value of this tape: returns the leaf's gradient.
+    pub(crate) fn gradient_of(
+        self,
+        leaf: &Var,
+        var: &Var,
+        seed: Vec<f32>,
+        params: &mut ParamGrads,
+    ) -> Result<Vec<f32>> {
+        debug_assert_eq!(leaf.node.0, Some(0));
+        let gradient = self.walk(var, seed, 1, params)?.into_iter().next().flatten();
+        Ok(gradient.unwrap_or_else(|| vec![0.0; leaf.value.elem_count()]))
+    }
+
+    /// Runs the operations from that of `var` down to number `last`, and returns the gradients that are left below.
+    fn walk(
+        self,
+        var: &Var,
+        seed: Vec<f32>,
+        last: usize,
+        params: &mut ParamGrads,
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let (Some(nodes), Node(Some(node))) = (self.nodes, var.node) else { return Ok(Vec::new()) };
         let mut nodes = nodes.into_inner();
         let mut grads = Gradients { by_node: (0..nodes.len()).map(|_| None).collect(), params };
         grads.by_node[node] = Some(seed);
         nodes.truncate(node + 1);
-        while let Some(backward) = nodes.pop() {
+        while nodes.len() > last
+            && let Some(backward) = nodes.pop()
+        {
             if let Some(grad) = grads.by_node[nodes.len()].take() {
                 backward(grad, &mut grads)?;
             }
         }
-        Ok(())
+        Ok(grads.by_node)
     }
 }
 
@@ -90,13 +126,13 @@ impl Gradients<'_> {
         }
     }
 
-    /// Lets `write` put a gradient in place: it gets the buffer and whether to add to it (else it holds zeros).
-    pub fn write(&mut self, var: &Var, write: impl FnOnce(&mut [f32], bool)) {
-        let Node(Some(node)) = var.node else { return };
+    /// Lets `write` put a gradient of `len` floats in place: it gets the buffer and whether to add to it (else it holds zeros).
+    pub fn write(&mut self, node: Node, len: usize, write: impl FnOnce(&mut [f32], bool)) {
+        let Node(Some(node)) = node else { return };
         match &mut self.by_node[node] {
             Some(sum) => write(sum, true),
             empty => {
-                let mut grad = vec![0.0; var.value.elem_count()];
+                let mut grad = vec![0.0; len];
                 write(&mut grad, false);
                 *empty = Some(grad);
             }

@@ -97,8 +97,14 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Loads from a model folder, or from a `tokenizer.json` with the files beside it.
+    /// Loads from a model folder, or from a `tokenizer.json` with the files beside it. An adapter's folder without one has its base's.
     pub fn load(path: &Path) -> Result<Self, TokenizerError> {
+        if path.is_dir()
+            && !path.join(JSON).is_file()
+            && let Ok(Some(base)) = crate::hf::adapter_base(path)
+        {
+            return Self::load(&base);
+        }
         let json = if path.is_dir() { path.join(JSON) } else { path.to_path_buf() };
         let folder = json.parent().unwrap_or(Path::new("")).to_path_buf();
         let mut files = BTreeMap::new();

@@ -18,12 +18,16 @@ use crate::params::ParamId;
 use std::collections::BTreeMap;
 
 /// Parameters by name, while a model is put together.
-pub struct Names(pub(crate) BTreeMap<String, ParamId>);
+pub struct Names {
+    pub(crate) ids: BTreeMap<String, ParamId>,
+    /// The factor on what adapters add; none for a model without them.
+    pub(crate) adapters: Option<f32>,
+}
 
 impl Names {
     /// The parameter `name`, if there is one.
     pub(crate) fn find(&self, name: &str) -> Option<ParamId> {
-        self.0.get(name).copied()
+        self.ids.get(name).copied()
     }
 
     /// The parameter `name`, which the configuration has listed.

@@ -116,6 +116,20 @@ pub fn read_weights(folder: &Path, config: &ModelConfig, each: &mut EachTensor<'
     Ok(())
 }
 
+/// All tensors of one file: name, shape, f32 data.
+pub(super) fn read_file(path: &Path) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, HfError> {
+    let mut shard = Shard::open(path.to_path_buf())?;
+    let infos = shard.header.tensors().into_iter().map(|(name, info)| (name, info.clone()));
+    let infos: Vec<(String, TensorInfo)> = infos.collect();
+    infos
+        .into_iter()
+        .map(|(name, info)| {
+            let data = shard.read(&name, &info)?;
+            Ok((name, info.shape, data))
+        })
+        .collect()
+}
+
 /// The files of the weights and the file that names them (itself, where there is one).
 fn open_shards(folder: &Path) -> Result<(PathBuf, Vec<Shard>), HfError> {
     let single = folder.join(SINGLE);
@@ -172,7 +186,7 @@ struct Place {
 }
 
 /// The name that a stored tensor has here: Nemotron-H comes as `backbone.` from its makers and as `model.` from others.
-fn known_name(stored: &str, config: &ModelConfig) -> String {
+pub(super) fn known_name(stored: &str, config: &ModelConfig) -> String {
     match stored.strip_prefix("model.") {
         Some(rest) if config.architecture == Architecture::NemotronH => format!("backbone.{rest}"),
         _ => stored.to_owned(),
@@ -228,7 +242,7 @@ fn locate(named_by: &Path, shards: &[Shard], config: &ModelConfig) -> Result<Vec
 }
 
 /// Name, shape, numbers.
-type Tensor<'a> = (String, Vec<usize>, &'a [f32]);
+pub(super) type Tensor<'a> = (String, Vec<usize>, &'a [f32]);
 
 /// Writes `tensors` as f32 to one file or to shards, then removes the weights of an earlier write.
 pub(super) fn write_weights<'a>(
@@ -316,7 +330,7 @@ fn cut(tensors: Vec<Tensor<'_>>, shard_bytes: usize) -> Vec<Vec<Tensor<'_>>> {
 }
 
 /// Writes one safetensors file; `"format": "pt"` is what transformers asks for before it opens one.
-fn write_file(path: &Path, tensors: &[Tensor<'_>]) -> Result<(), HfError> {
+pub(super) fn write_file(path: &Path, tensors: &[Tensor<'_>]) -> Result<(), HfError> {
     let mut offset = 0;
     let mut infos = Vec::with_capacity(tensors.len());
     for (name, shape, data) in tensors {
