@@ -44,6 +44,9 @@ pub struct RunConfig {
     pub threads: usize,
     /// What the first stages start from.
     pub model: ModelSource,
+    /// What the model's folder is called on the Hugging Face hub, for messages about files that are not there.
+    #[serde(skip)]
+    pub model_origin: Option<String>,
     /// Text for mid-training, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, SourceConfig>,
@@ -149,6 +152,7 @@ impl RunConfig {
             name: top.name.unwrap_or_else(|| name.to_owned()),
             seed: top.seed,
             threads: top.threads,
+            model_origin: ModelSource::origin(document),
             model,
             sources,
             tasks,
@@ -171,6 +175,11 @@ impl RunConfig {
         }
         problems.extend(check::config(&config, &positions, document));
         config
+    }
+
+    /// The size of a new model's vocabulary as far as it is known before its tokenizer is made; a folder has its own.
+    pub fn vocab_size_before_training(&self) -> usize {
+        self.model.vocab_size()
     }
 
     /// The stage of that name.

@@ -8,6 +8,7 @@ use crate::config::{
 };
 use crate::data::keyed;
 use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
+use crate::plan::{EVAL_SEQUENCES, TaskSize};
 use crate::scoring::{PromptedProblem, Scorer};
 use rlvr_model::config::ConfigError as ModelConfigError;
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
@@ -20,9 +21,6 @@ use std::sync::Arc;
 
 /// Documents of each source that a tokenizer is trained on at most.
 const TOKENIZER_DOCUMENTS: u64 = 20_000;
-
-/// Sequences of an evaluation that are decoded together.
-const EVAL_SEQUENCES: usize = 128;
 
 /// Documents of each source that are looked through for text that the tokenizer does not know.
 const PROBED_DOCUMENTS: u64 = 1000;
@@ -363,9 +361,10 @@ impl Prepared {
         eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, longest)
     }
 
-    /// The sizes of an evaluation's sampler.
-    pub fn eval_sampler(&self, eval: &Eval) -> SamplerConfig {
-        eval_sampler(&self.model_config, eval, self.longest_eval_prompt(eval))
+    /// The sizes of a task set; of an unknown one none.
+    pub fn task_size(&self, tasks: &str) -> TaskSize {
+        let problems = self.tasks.get(tasks).map_or(0, Vec::len);
+        TaskSize { problems, longest_prompt: self.longest_prompt(tasks) }
     }
 
     fn longest_eval_prompt(&self, eval: &Eval) -> usize {
@@ -377,7 +376,7 @@ impl Prepared {
     }
 
     /// Longest sequence that a stage of the config can make, in tokens: prompts of its tasks and what is generated.
-    pub fn longest_sequence(&self, work: &Work) -> usize {
+    fn longest_sequence(&self, work: &Work) -> usize {
         match work {
             Work::MidTrain(work) => work.context.unwrap_or(self.model_config.max_position_embeddings),
             Work::Rl(rl) => {
