@@ -157,6 +157,26 @@ struct FileDigest {
     sha256: String,
 }
 
+/// A whole model beside the checkpoints of a stage that trains adapters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// What the adapters belong to, where no other folder holds it.
+    Base,
+    /// What the stage came to, with the adapters merged into it.
+    Merged,
+}
+
+impl Whole {
+    const ALL: [Whole; 2] = [Whole::Base, Whole::Merged];
+
+    fn folder(self) -> &'static str {
+        match self {
+            Whole::Base => "base",
+            Whole::Merged => "merged",
+        }
+    }
+}
+
 /// The checkpoints of a run.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
@@ -184,10 +204,41 @@ impl Checkpoints {
         &self,
         snapshot: &Snapshot<'_, S>,
     ) -> Result<PathBuf, CheckpointError> {
-        let (stage, step) = (snapshot.stage, snapshot.step);
-        check_stage(stage)?;
+        check_stage(snapshot.stage)?;
         check_state(snapshot)?;
-        let dir = self.dir(stage, step);
+        self.save_as(snapshot, self.dir(snapshot.stage, snapshot.step))
+    }
+
+    /// Saves a whole model beside a stage's checkpoints and returns its folder, which has a `state.json` as theirs have;
+    /// `step` and `model_bytes` are as in [`Snapshot`].
+    ///
+    /// # Errors
+    /// As for [`Checkpoints::save`].
+    pub fn save_whole(
+        &self,
+        stage: &str,
+        whole: Whole,
+        step: u64,
+        model_bytes: u64,
+        write_model: &dyn Fn(&Path) -> Result<(), AnyError>,
+    ) -> Result<PathBuf, CheckpointError> {
+        check_stage(stage)?;
+        let snapshot = Snapshot { stage, step, model_bytes, write_model, optimizer: &[], state: &() };
+        self.save_as(&snapshot, self.root.join(stage).join(whole.folder()))
+    }
+
+    /// The folder of a whole model beside a stage's checkpoints, if it is there.
+    pub fn whole(&self, stage: &str, whole: Whole) -> Option<PathBuf> {
+        let dir = self.root.join(stage).join(whole.folder());
+        dir.join(STATE).is_file().then_some(dir)
+    }
+
+    fn save_as<S: Serialize>(
+        &self,
+        snapshot: &Snapshot<'_, S>,
+        dir: PathBuf,
+    ) -> Result<PathBuf, CheckpointError> {
+        let stage = snapshot.stage;
         let partial = durable::partial_path(&dir);
         self.fill(snapshot, &partial).map_err(|source| {
             let _ = fs::remove_dir_all(&partial); // Makes room again; the first error is the one to report.
@@ -211,7 +262,9 @@ impl Checkpoints {
         }
         fs::create_dir_all(partial)?;
         (snapshot.write_model)(partial)?;
-        write_optimizer(&partial.join(OPTIMIZER), snapshot.optimizer)?;
+        if !snapshot.optimizer.is_empty() {
+            write_optimizer(&partial.join(OPTIMIZER), snapshot.optimizer)?;
+        }
         let files = file_names(partial)?
             .into_par_iter()
             .map(|name| {
@@ -305,14 +358,14 @@ impl Checkpoints {
                 let path = stage_dir.join(&name);
                 let complete = path.join(STATE).is_file();
                 match name.split_once(".partial-") {
-                    Some((target, _)) if step_of(target).is_some() => {
+                    Some((target, _)) if is_folder_name(target) => {
                         if complete {
                             put_in_place(&path, &stage_dir.join(target))?;
                         } else {
                             remove(&path)?;
                         }
                     }
-                    None if step_of(&name).is_some() && !complete => remove(&path)?,
+                    None if is_folder_name(&name) && !complete => remove(&path)?,
                     _ => {}
                 }
             }
@@ -384,6 +437,11 @@ fn remove(dir: &Path) -> Result<(), CheckpointError> {
 fn step_of(name: &str) -> Option<u64> {
     let step = name.strip_prefix("step-")?.parse().ok()?;
     (name == format!("step-{step:06}")).then_some(step)
+}
+
+/// Whether a folder's name is that of a checkpoint or of a whole model beside them.
+fn is_folder_name(name: &str) -> bool {
+    step_of(name).is_some() || Whole::ALL.iter().any(|whole| whole.folder() == name)
 }
 
 fn check_stage(stage: &str) -> Result<(), CheckpointError> {

@@ -68,8 +68,11 @@ pub fn stage_sizes(stage: &Stage, model: &ModelConfig, tasks: &dyn Fn(&str) -> T
     StageSizes {
         micro_batch_tokens,
         longest,
-        trained: Trained::Full,
-        activation_checkpointing: false,
+        trained: match &stage.training.lora {
+            None => Trained::Full,
+            Some(lora) => Trained::Lora { rank: lora.rank, targets: lora.targets.clone() },
+        },
+        activation_checkpointing: stage.training.activation_checkpointing,
         reference: matches!(&stage.work, Work::Rl(work) if work.kl.coefficient != 0.0),
         rl,
         eval,

@@ -26,7 +26,7 @@ pub enum UpdateError {
     Tensor(#[from] candle_core::Error),
 }
 
-/// AdamW's state for one model: moments in the order of its parameters, and the number of updates made.
+/// AdamW's state for one model: moments in the order of its trainable parameters, and the number of updates made.
 pub struct Optimizer {
     config: AdamWConfig,
     clip_norm: f64,
@@ -47,7 +47,7 @@ impl Optimizer {
     /// When memory for the gradients cannot be had.
     pub fn new(params: &Params, config: AdamWConfig, clip_norm: f64) -> candle_core::Result<Self> {
         let zeros = |n: usize| Moments { first: vec![0.0; n], second: vec![0.0; n] };
-        let moments = params.iter().map(|p| zeros(p.value.elem_count())).collect();
+        let moments = params.trainable().map(|p| zeros(p.value.elem_count())).collect();
         Ok(Optimizer { config, clip_norm, moments, updates: 0, grads: params.zero_grads()? })
     }
 
@@ -76,7 +76,8 @@ impl Optimizer {
         }
         self.updates += 1;
         let scale = clip_scale(norm, self.clip_norm);
-        for ((param, grad), moments) in model.params.iter().zip(self.grads.iter()).zip(&mut self.moments) {
+        for ((param, grad), moments) in model.params.trainable().zip(self.grads.iter()).zip(&mut self.moments)
+        {
             let step = self.config.step(param.value.dims(), learning_rate, self.updates, scale);
             let grad = floats(grad)?;
             change(&param.value, |p| adamw_step(p, &grad, &mut moments.first, &mut moments.second, &step))?;
@@ -92,7 +93,7 @@ impl Optimizer {
 
     /// The moments as named tensors, for a checkpoint.
     pub fn tensors<'a>(&'a self, params: &Params) -> Vec<(String, Vec<usize>, &'a [f32])> {
-        (params.iter().zip(&self.moments))
+        (params.trainable().zip(&self.moments))
             .flat_map(|(p, m)| {
                 let named = |kind, values| (format!("{}.{kind}", p.name), p.value.dims().to_vec(), values);
                 [named("exp_avg", &m.first[..]), named("exp_avg_sq", &m.second[..])]
@@ -112,7 +113,7 @@ impl Optimizer {
         updates: u64,
         others: &mut [(String, Vec<usize>, Vec<f32>)],
     ) -> Result<(), OptimizerFileError> {
-        let mut places: Vec<_> = (params.iter().zip(&mut self.moments))
+        let mut places: Vec<_> = (params.trainable().zip(&mut self.moments))
             .flat_map(|(p, m)| {
                 let shape = p.value.dims().to_vec();
                 [

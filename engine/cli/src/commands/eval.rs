@@ -1,7 +1,7 @@
 //! `rlvr eval`: pass@1, pass@k and maj@k of a model on a task set, with confidence intervals.
 
 use super::run::interrupt;
-use super::{at_least_one, open_model, samples, say, seed, share, temperature, wrong};
+use super::{ModelFolder, at_least_one, samples, say, seed, share, temperature, wrong};
 use rlvr_rollouts::RngKey;
 use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
@@ -20,9 +20,12 @@ use std::sync::Arc;
 pub struct Args {
     /// A run's config: its task sets are evaluated as its stages evaluate them, on `--model` or the model that it names
     pub config: Option<PathBuf>,
-    /// A Hugging Face model folder, such as a checkpoint
+    /// A Hugging Face model folder, such as a checkpoint, or the folder of a PEFT adapter that names one as its base
     #[arg(long)]
     model: Option<PathBuf>,
+    /// The folder of a PEFT adapter for the model, whatever base it names
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
     /// A task set's file (.jsonl or .parquet), in place of a config
     #[arg(long, conflicts_with = "config", requires = "model")]
     tasks: Option<PathBuf>,
@@ -80,7 +83,7 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
             ));
         }
     };
-    let (model, tokenizer) = open_model(&folder)?;
+    let (model, tokenizer) = ModelFolder { model: folder, adapter: args.adapter.clone() }.open()?;
     let tokenizer = Arc::new(tokenizer);
     let made: BTreeMap<String, Arc<dyn Verifier>> = match &config {
         Some(config) => config.make_verifiers(registry).map_err(wrong)?,

@@ -1,6 +1,6 @@
 //! `rlvr generate`: samples completions of a prompt; a single one streams as it is drawn.
 
-use super::{at_least_one, open_model, samples, say, seed, temperature, wrong};
+use super::{ModelFolder, at_least_one, samples, say, seed, temperature, wrong};
 use rlvr_model::chat::Message;
 use rlvr_model::tokenizer::StreamDecoder;
 use rlvr_rollouts::{Finish, Request, RngKey, Rollout, Sampler, SamplerConfig, SamplingParams, StopRule};
@@ -8,7 +8,6 @@ use rlvr_train::scoring::StopStrings;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,9 +16,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Args {
     /// The prompt's text
     prompt: String,
-    /// A Hugging Face model folder
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelFolder,
     /// Put the prompt through the model's chat template
     #[arg(long)]
     chat: bool,
@@ -76,7 +74,7 @@ fn show(text: &str) {
 
 /// Samples.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let (model, tokenizer) = open_model(&args.model)?;
+    let (model, tokenizer) = args.model.open()?;
     if let Some(part) = tokenizer.unknown(&args.prompt)? {
         eprintln!("the tokenizer does not know {part:?}; the model reads <unk> in its place");
     }

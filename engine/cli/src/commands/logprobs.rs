@@ -1,15 +1,13 @@
 //! `rlvr logprobs`: the log-probability of each token given those before it, for comparison with other engines.
 
-use super::{load_model, open_model, say, wrong};
-use std::path::PathBuf;
+use super::{ModelFolder, say, wrong};
 use std::process::ExitCode;
 
 /// Arguments of `logprobs`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A Hugging Face model folder
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelFolder,
     #[command(flatten)]
     input: Input,
 }
@@ -29,9 +27,9 @@ struct Input {
 /// Scores.
 pub fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let (model, ids) = match (args.input.ids, args.input.text) {
-        (Some(ids), _) => (load_model(&args.model)?, ids),
+        (Some(ids), _) => (args.model.load()?, ids),
         (None, text) => {
-            let (model, tokenizer) = open_model(&args.model)?;
+            let (model, tokenizer) = args.model.open()?;
             (model, tokenizer.encode_with_special(&text.unwrap_or_default()).map_err(wrong)?)
         }
     };

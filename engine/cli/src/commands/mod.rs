@@ -11,12 +11,13 @@ pub mod test;
 pub mod verify;
 
 use rlvr_model::Model;
+use rlvr_model::hf::adapter_base;
 use rlvr_model::tokenizer::Tokenizer;
 use rlvr_rollouts::{SAMPLE_BITS, SEED_BITS};
 use rlvr_train::checkpoint::check_folder;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Wrong input: exit code 2.
@@ -49,24 +50,44 @@ pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
     if error.downcast_ref::<Wrong>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// The model and tokenizer of a Hugging Face folder; a checkpoint of a run is compared with its hashes first.
-///
-/// # Errors
-/// Wrong input: what cannot be read, was altered, or does not fit together.
-pub fn open_model(folder: &Path) -> anyhow::Result<(Model, Tokenizer)> {
-    let model = load_model(folder)?;
-    let tokenizer = Tokenizer::load(folder).map_err(wrong)?;
-    tokenizer.check_fits(&model.config).map_err(wrong)?;
-    Ok((model, tokenizer))
+/// Which model a command works on.
+#[derive(Clone, clap::Args)]
+pub struct ModelFolder {
+    /// A Hugging Face model folder, such as a checkpoint, or the folder of a PEFT adapter that names one as its base
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The folder of a PEFT adapter for the model, whatever base it names
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
 }
 
-/// As [`open_model`], without a tokenizer.
-///
-/// # Errors
-/// As for [`open_model`].
-pub fn load_model(folder: &Path) -> anyhow::Result<Model> {
-    check_folder(folder).map_err(wrong)?;
-    Model::load(folder).map_err(wrong)
+impl ModelFolder {
+    /// The model and its tokenizer; a checkpoint of a run is compared with its hashes first.
+    ///
+    /// # Errors
+    /// Wrong input: what cannot be read, was altered, or does not fit together.
+    pub fn open(&self) -> anyhow::Result<(Model, Tokenizer)> {
+        let model = self.load()?;
+        let tokenizer = Tokenizer::load(&self.model).map_err(wrong)?;
+        tokenizer.check_fits(&model.config).map_err(wrong)?;
+        Ok((model, tokenizer))
+    }
+
+    /// As [`ModelFolder::open`], without a tokenizer.
+    ///
+    /// # Errors
+    /// As for [`ModelFolder::open`].
+    pub fn load(&self) -> anyhow::Result<Model> {
+        let base = adapter_base(&self.model).map_err(wrong)?;
+        for folder in [Some(&self.model), base.as_ref(), self.adapter.as_ref()].into_iter().flatten() {
+            check_folder(folder).map_err(wrong)?;
+        }
+        let model = Model::load(&self.model).map_err(wrong)?;
+        match &self.adapter {
+            Some(adapter) => model.with_adapter(adapter).map_err(wrong),
+            None => Ok(model),
+        }
+    }
 }
 
 /// An error and its causes, but for those whose words the one above them already has.

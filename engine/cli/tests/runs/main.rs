@@ -4,6 +4,7 @@
 mod commands;
 mod families;
 mod gsm8k;
+mod lora;
 mod pipeline;
 mod python_rewards;
 mod resume;

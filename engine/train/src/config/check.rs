@@ -1,5 +1,7 @@
 //! What types cannot say of a config: numbers within their ranges, and names that lead somewhere.
 
+use rlvr_model::LoraTargets;
+use rlvr_model::lora::LoraError;
 use rlvr_objective::InvalidSetting;
 use rlvr_rollouts::{SAMPLE_BITS, SEED_BITS};
 use rlvr_verdict::compose::RewardConfig;
@@ -9,7 +11,7 @@ use toml::de::DeValue;
 use super::document::Document;
 use super::error::{Problem, remedy};
 use super::stage::{self, Eval, MidTrain, Rl, Sampling, Stage, Work};
-use super::{ModelSource, RunConfig, TokenizerSource, fields};
+use super::{Lora, ModelSource, RunConfig, TokenizerSource, fields};
 
 /// Problems with the keys of the `[defaults.KIND]` tables; their values are checked where stages take them over.
 pub(super) fn defaults(document: &Document) -> Vec<Problem> {
@@ -209,8 +211,40 @@ impl StageCheck<'_, '_, '_> {
             ("checkpoint_every", training.checkpoint_every),
         ]);
         self.setting(training.adamw.check());
+        if let Some(lora) = &training.lora {
+            self.lora(lora);
+        }
         if self.stage.updates() > 0 {
             self.setting(training.schedule.check(self.stage.updates()));
+        }
+    }
+
+    fn lora(&mut self, lora: &Lora) {
+        self.at_least_one(&[("lora.rank", lora.rank as u64)]);
+        if !(lora.alpha.is_finite() && lora.alpha > 0.0) {
+            self.wrong("lora.alpha", format!("is {}; a number above 0 is right", lora.alpha));
+        }
+        if lora.dropout != 0.0 {
+            let what =
+                format!("is {}; only 0 is supported: adapters are trained without dropout", lora.dropout);
+            self.wrong("lora.dropout", what);
+        }
+        let LoraTargets::Named(targets) = &lora.targets else { return };
+        if targets.is_empty() {
+            self.wrong("lora.targets", "is empty; projections' names or \"all-linear\" is right");
+        }
+        let Some(model) = self.check.config.model.config(1 << 10).ok() else { return };
+        let known = model.lora_targets();
+        for (index, target) in targets.iter().enumerate().filter(|(_, target)| !known.contains(target)) {
+            let one = LoraTargets::Named(vec![target.clone()]);
+            let what = match model.lora_projections(&one) {
+                Err(error @ LoraError::Refused { .. }) => format!("is \"{target}\": {error}"),
+                _ => {
+                    let remedy = remedy(target, "projections", known.iter().map(String::as_str));
+                    format!("is \"{target}\", which is no projection of the model; {remedy}")
+                }
+            };
+            self.wrong(&format!("lora.targets.{index}"), what);
         }
     }
 

@@ -123,7 +123,7 @@ impl<'t> Document<'t> {
     /// Fills each stage's table from `[defaults.KIND]`, and its `eval` from `[defaults.eval]`.
     ///
     /// Tables are merged key by key, except that one which states its own `kind` stands as it is: what belongs to
-    /// another kind would not fit it. `eval = false` removes the table.
+    /// another kind would not fit it. `eval = false` and `lora = false` remove the table.
     pub(super) fn apply_defaults(&mut self) {
         let defaults = self.get(&["defaults"]).cloned();
         let default = |kind: &str| defaults.as_ref()?.get_ref().get(kind).cloned();
@@ -135,6 +135,9 @@ impl<'t> Document<'t> {
                 fill(stage, &defaults);
             }
             let DeValue::Table(table) = stage.get_mut() else { continue };
+            if table.get("lora").and_then(|lora| lora.get_ref().as_bool()) == Some(false) {
+                table.remove("lora");
+            }
             match (table.get_mut("eval").map(|eval| (eval.get_ref().as_bool(), eval)), default("eval")) {
                 (Some((Some(false), _)), _) => drop(table.remove("eval")),
                 (Some((_, eval)), Some(defaults)) => fill(eval, &defaults),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rlvr_model::config::{ConfigError, ModelConfig};
+use rlvr_model::hf::{HfError, adapter_base};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use super::error::Problem;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(into = "ModelTable")]
 pub enum ModelSource {
-    /// A Hugging Face model folder, with its tokenizer.
+    /// A Hugging Face model folder, with its tokenizer, or that of a PEFT adapter, which is merged into the base that it names.
     Folder(PathBuf),
     /// Random weights.
     New {
@@ -87,13 +88,16 @@ impl ModelSource {
     ///
     /// # Errors
     /// A folder's or the new model's fields are refused.
-    pub fn config(&self, vocab_size: usize) -> Result<ModelConfig, ConfigError> {
+    pub fn config(&self, vocab_size: usize) -> Result<ModelConfig, HfError> {
         match self {
-            ModelSource::Folder(path) => ModelConfig::read(path),
+            ModelSource::Folder(path) => Ok(match adapter_base(path)? {
+                Some(base) => ModelConfig::read(&base)?,
+                None => ModelConfig::read(path)?,
+            }),
             ModelSource::New { fields, .. } => {
                 let mut fields = fields.clone();
                 fields.insert("vocab_size".to_owned(), Value::from(vocab_size));
-                ModelConfig::from_json(&fields)
+                Ok(ModelConfig::from_json(&fields)?)
             }
         }
     }
@@ -155,7 +159,7 @@ impl ModelSource {
         };
         match (source.config(SMALLEST_BPE), &source) {
             (Ok(_), _) => Ok(source),
-            (Err(ConfigError::Field { field, problem, .. }), ModelSource::New { .. }) => {
+            (Err(HfError::Config(ConfigError::Field { field, problem, .. })), ModelSource::New { .. }) => {
                 Err(wrong(&["model", "new", &field], &problem))
             }
             (Err(_), ModelSource::Folder(folder)) if !folder.exists() => {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Document;
 use super::error::Problem;
 use super::fields;
+use super::lora::Lora;
 use super::task_mix::{self, TaskShare};
 use crate::adamw::AdamWConfig;
 use crate::data::config::MixtureEntry;
@@ -67,6 +68,12 @@ pub struct Training {
     /// Checkpoints kept within the stage besides its last.
     #[serde(default = "two")]
     pub keep: usize,
+    /// Whether the forward of an update keeps each block's input alone and the backward runs the block again.
+    #[serde(default)]
+    pub activation_checkpointing: bool,
+    /// Adapters to train in place of the model's own weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
 }
 
 /// Mid-training's own settings.

@@ -6,6 +6,7 @@
 
 mod prepare;
 mod stage;
+mod start;
 pub mod summary;
 
 pub use prepare::{PrepareError, Prepared, eval_scorer, load_tokenizer, verifiers};

@@ -10,13 +10,14 @@ use crate::data::keyed;
 use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::plan::{EVAL_SEQUENCES, TaskSize};
 use crate::scoring::{PromptedProblem, Scorer};
-use rlvr_model::config::ConfigError as ModelConfigError;
+use rlvr_model::hf::{HfError, adapter_base};
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
 use rlvr_model::{Model, ModelConfig, ModelError};
 use rlvr_rollouts::{RolloutError, Sampler, SamplerConfig};
 use rlvr_verdict::compose::RewardConfig;
 use rlvr_verdict::{FILE_KINDS, FileKind, Registry, Verifier, VerifierPool};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Documents of each source that a tokenizer is trained on at most.
@@ -36,7 +37,7 @@ pub enum PrepareError {
     Data(#[from] DataError),
     /// The model's config is wrong.
     #[error(transparent)]
-    ModelConfig(#[from] ModelConfigError),
+    ModelConfig(#[from] HfError),
     /// The tokenizer cannot be made, or does not fit the model.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -164,6 +165,7 @@ impl Prepared {
         let placed = |error| placed(config, error);
         if let ModelSource::Folder(folder) = &config.model {
             check_folder(folder)?;
+            adapter_base(folder)?.map_or(Ok(()), |base| check_folder(&base))?;
         }
         let mut sources = BTreeMap::new();
         for (name, source) in &config.sources {
@@ -307,8 +309,21 @@ impl Prepared {
     /// When its folder cannot be read.
     pub fn initial_model(&self) -> Result<Model, ModelError> {
         match &self.model {
-            ModelSource::Folder(folder) => Model::load(folder),
+            ModelSource::Folder(folder) => {
+                let model = Model::load(folder)?;
+                if model.lora.is_some() { model.merged() } else { Ok(model) }
+            }
             ModelSource::New { .. } => Model::random(self.model_config.clone(), self.seed),
+        }
+    }
+
+    /// The folder of that model, where it is a whole one.
+    pub(super) fn initial_folder(&self) -> Option<PathBuf> {
+        match &self.model {
+            ModelSource::Folder(folder) if adapter_base(folder).is_ok_and(|base| base.is_none()) => {
+                Some(folder.clone())
+            }
+            _ => None,
         }
     }
 

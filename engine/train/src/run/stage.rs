@@ -23,6 +23,7 @@ use rlvr_verdict::FaultCount;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -46,6 +47,8 @@ struct Going<'a> {
     stage: &'a Stage,
     index: usize,
     model: Model,
+    /// The folder of the model that the stage's adapters belong to, where it trains some.
+    base: Option<PathBuf>,
     optimizer: Optimizer,
     /// The reference policy of an RL stage with a KL penalty.
     reference: Option<Model>,
@@ -89,6 +92,7 @@ impl Run<'_> {
         if end == RunEnd::Interrupted {
             return Ok(end);
         }
+        self.save_merged(stage, &going.model)?;
         let mut eval = Map::new();
         if let Some(plan) = &stage.eval {
             match self.evaluate(&mut going, plan)? {
@@ -119,42 +123,45 @@ impl Run<'_> {
         done: Option<u64>,
     ) -> Result<Going<'s>, RunError> {
         let started = Instant::now();
-        let start = || -> Result<Model, RunError> {
-            let Some(from) = &stage.from else { return Ok(self.prepared.initial_model()?) };
-            let not_run = || RunError::NotRun { stage: stage.name.clone(), from: from.clone() };
-            let last = self.checkpoints.latest(from)?.ok_or_else(not_run)?;
-            let steps = self.config.stage(from).map_or(last, Stage::steps);
-            if last != steps {
-                return Err(not_run());
-            }
-            Ok(Model::load(&self.checkpoints.load::<StageState>(from, last)?.dir)?)
-        };
         let kl = match &stage.work {
             Work::Rl(rl) if rl.kl.coefficient != 0.0 => Some(rl.kl),
             _ => None,
         };
-        let mut reference = kl.map(|_| start()).transpose()?;
-        let (model, state, file) = match done {
-            None => (start()?, StageState::default(), None),
+        let lora = stage.training.lora.is_some();
+        let (mut model, state, file) = match done {
+            None => (self.starting_model(stage, index)?, StageState::default(), None),
             Some(step) => {
                 let saved = self.checkpoints.load::<StageState>(&stage.name, step)?;
-                (Model::load(&saved.dir)?, saved.state.clone(), Some(saved.optimizer()))
+                let model = match lora {
+                    true => self.starting_base(stage)?.with_adapter(&saved.dir)?,
+                    false => Model::load(&saved.dir)?,
+                };
+                (model, saved.state.clone(), Some(saved.optimizer()))
             }
         };
+        let mut reference = match kl {
+            None => None,
+            // the adapters begin with nothing to add: their base is what the stage starts from
+            Some(kl) if lora && kl.refresh == 0 => Some(model.base()),
+            Some(_) if lora => Some(model.snapshot()?),
+            Some(_) => Some(self.starting_base(stage)?),
+        };
+        model.activation_checkpointing = stage.training.activation_checkpointing;
+        let base = lora.then(|| self.base_folder(stage, &model)).transpose()?;
         let mut optimizer = Optimizer::new(&model.params, stage.training.adamw, stage.training.clip_norm)?;
         if let Some(file) = file {
             let mut places: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
             if kl.is_some_and(|kl| kl.refresh > 0)
                 && let Some(reference) = &mut reference
             {
-                for p in reference.params.iter() {
+                for p in reference.params.trainable() {
                     let size = p.value.elem_count();
                     places.push((format!("reference.{}", p.name), p.value.dims().to_vec(), vec![0.0; size]));
                 }
             }
             optimizer.restore(&model.params, &file, state.updates, &mut places)?;
             if let Some(reference) = &reference {
-                for (p, (_, _, values)) in reference.params.iter().zip(&places) {
+                for (p, (_, _, values)) in reference.params.trainable().zip(&places) {
                     change(&p.value, |to| to.copy_from_slice(values))?;
                 }
             }
@@ -162,7 +169,7 @@ impl Run<'_> {
         let done = done.unwrap_or(0);
         let events = Events::open(self.dir, &stage.name, done + 1)?;
         let before_s = state.seconds;
-        Ok(Going { stage, index, model, optimizer, reference, state, done, events, started, before_s })
+        Ok(Going { stage, index, model, base, optimizer, reference, state, done, events, started, before_s })
     }
 
     fn mid_train(&mut self, going: &mut Going<'_>, work: &MidTrain) -> Result<RunEnd, RunError> {
@@ -297,7 +304,7 @@ impl Run<'_> {
         let held = match (&going.reference, &stage.work) {
             (Some(reference), Work::Rl(rl)) if rl.kl.refresh > 0 => reference
                 .params
-                .iter()
+                .trainable()
                 .map(|p| Ok((p, floats(&p.value)?)))
                 .collect::<candle_core::Result<Vec<_>>>()?,
             _ => Vec::new(),
@@ -310,9 +317,12 @@ impl Run<'_> {
         let path = self.checkpoints.save(&Snapshot {
             stage: &stage.name,
             step: going.done,
-            model_bytes: 4 * model.config.parameters() as u64,
+            model_bytes: 4 * model.params.trainable().map(|p| p.value.elem_count() as u64).sum::<u64>(),
             write_model: &|folder| {
-                model.save(folder)?;
+                match &going.base {
+                    Some(base) => model.save_adapter(folder, base)?,
+                    None => model.save(folder)?,
+                }
                 tokenizer.save(folder)?;
                 Ok(())
             },
