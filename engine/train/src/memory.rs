@@ -2,6 +2,23 @@
 //!
 //! Linux keeps the figures (`VmRSS`, `VmHWM`) and can be asked to start the second anew; elsewhere there are none.
 
+use std::sync::OnceLock;
+
+static RELEASE: OnceLock<fn()> = OnceLock::new();
+
+/// Says how the program's allocator gives free memory back to the system; only the first call counts.
+pub fn set_release(release: fn()) {
+    RELEASE.get_or_init(|| release);
+}
+
+/// Gives free memory back to the system, where [`set_release`] has said how: at the borders between what needs much memory of one
+/// kind and what needs much of another.
+pub fn release() {
+    if let Some(release) = RELEASE.get() {
+        release();
+    }
+}
+
 /// Starts the figure anew from what is held now.
 pub fn reset_peak() {
     // without the right to it the peak of earlier stages stays in the figure, which is then too large

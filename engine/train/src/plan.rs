@@ -1,13 +1,13 @@
 //! What a config asks for before it is run: the sizes that its stages' memory depends on, and the files that are not there yet.
 
-use crate::config::{ModelSource, RunConfig, Stage, TokenizerSource, Work};
+use crate::config::{Eval, ModelSource, Rl, RunConfig, Stage, TokenizerSource, Work};
 use crate::footprint::{Sampling, StageSizes, Trained};
 use rlvr_model::{LoraTargets, ModelConfig};
 use rlvr_rollouts::SamplerConfig;
 use std::path::{Path, PathBuf};
 
 /// Sequences of an evaluation that are decoded together.
-pub const EVAL_SEQUENCES: usize = 128;
+const EVAL_SEQUENCES: usize = 128;
 
 /// A task set's sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,31 @@ pub fn usual_adapters() -> Trained {
     Trained::Lora { rank: 16, targets: LoraTargets::AllLinear }
 }
 
+/// The sampler of reinforcement learning whose longest prompt has `prompt` tokens, and what it is given to do.
+pub fn rl_sampling(work: &Rl, prompt: usize, context: usize) -> Sampling {
+    let longest = (prompt + work.sampling.max_tokens).min(context);
+    let (groups, samples) = (work.prompts_per_step, work.samples_per_prompt);
+    let sizes = SamplerConfig::for_groups(work.max_sequences, (groups, samples), (prompt, longest - prompt));
+    let sampler = SamplerConfig { kv_pages: work.kv_pages.unwrap_or(sizes.kv_pages), ..sizes };
+    Sampling { sampler, groups, samples, prompt, longest }
+}
+
+/// The same of an evaluation on task sets of at most this size.
+pub fn eval_sampling(eval: &Eval, size: TaskSize, context: usize) -> Sampling {
+    let prompt = size.longest_prompt.min(context);
+    let longest = (prompt + eval.max_tokens).min(context);
+    let (groups, samples) = (size.problems.min(eval.limit.unwrap_or(usize::MAX)), eval.samples);
+    let sampler = SamplerConfig::for_groups(EVAL_SEQUENCES, (groups, samples), (prompt, longest - prompt));
+    Sampling { sampler, groups, samples, prompt, longest }
+}
+
 /// The sizes of a stage, with `tasks` telling those of each task set.
-pub fn stage_sizes(stage: &Stage, model: &ModelConfig, tasks: &dyn Fn(&str) -> TaskSize) -> StageSizes {
+pub fn stage_sizes(
+    config: &RunConfig,
+    stage: &Stage,
+    model: &ModelConfig,
+    tasks: &dyn Fn(&str) -> TaskSize,
+) -> StageSizes {
     let context = model.max_position_embeddings;
     let longest_prompt = |names: &mut dyn Iterator<Item = &String>| {
         names.map(|name| tasks(name).longest_prompt).max().unwrap_or(1)
@@ -42,28 +65,18 @@ pub fn stage_sizes(stage: &Stage, model: &ModelConfig, tasks: &dyn Fn(&str) -> T
         }
         Work::Rl(work) => {
             let prompt = longest_prompt(&mut work.tasks.iter().map(|share| &share.tasks)).min(context);
-            let longest = (prompt + work.sampling.max_tokens).min(context);
-            let sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
-            let sampler = SamplerConfig { kv_pages: work.kv_pages.unwrap_or(sizes.kv_pages), ..sizes };
-            let (groups, samples) = (work.prompts_per_step, work.samples_per_prompt);
+            let rl = rl_sampling(work, prompt, context);
+            let Sampling { longest, groups, samples, .. } = rl;
             // a prompt stands once before its samples, whose last tokens are not run
             let group = prompt + samples * (longest - prompt).saturating_sub(1);
             let update = groups.div_ceil(work.optimizer_steps.max(1)) * group;
-            let rl = Sampling { sampler, groups, samples, prompt, longest };
             (limit.min(update).max(longest), longest, Some(rl))
         }
     };
     let eval = stage.eval.as_ref().map(|eval| {
         let prompt = longest_prompt(&mut eval.tasks.iter()).min(context);
-        let longest = (prompt + eval.max_tokens).min(context);
-        let problems = eval.tasks.iter().map(|name| tasks(name).problems.min(eval.limit.unwrap_or(usize::MAX)));
-        Sampling {
-            sampler: SamplerConfig::for_sequences(EVAL_SEQUENCES, longest),
-            groups: problems.max().unwrap_or(0),
-            samples: eval.samples,
-            prompt,
-            longest,
-        }
+        let problems = eval.tasks.iter().map(|name| tasks(name).problems).max().unwrap_or(0);
+        eval_sampling(eval, TaskSize { problems, longest_prompt: prompt }, context)
     });
     StageSizes {
         micro_batch_tokens,
@@ -73,6 +86,9 @@ pub fn stage_sizes(stage: &Stage, model: &ModelConfig, tasks: &dyn Fn(&str) -> T
             Some(lora) => Trained::Lora { rank: lora.rank, targets: lora.targets.clone() },
         },
         activation_checkpointing: stage.training.activation_checkpointing,
+        merged: stage.training.lora.as_ref().is_some_and(|lora| {
+            lora.merge || config.stages.iter().any(|other| other.from.as_ref() == Some(&stage.name))
+        }),
         reference: matches!(&stage.work, Work::Rl(work) if work.kl.coefficient != 0.0),
         rl,
         eval,

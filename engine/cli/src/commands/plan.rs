@@ -72,7 +72,7 @@ fn whole<'a>(config: &'a RunConfig, registry: &Registry) -> anyhow::Result<Plan<
     let tokens_per_s = probe::tokens_per_s(&prepared.initial_model().map_err(wrong)?)?;
     let model = prepared.model_config.clone();
     let stages =
-        config.stages.iter().map(|s| estimate(s, &model, &size, &devices, Some(tokens_per_s))).collect();
+        config.stages.iter().map(|s| estimate(config, s, &model, &size, &devices, Some(tokens_per_s))).collect();
     let tasks = config.tasks.keys();
     let tasks = tasks.map(|name| (name.clone(), size(name), json!(prepared.lacking(name).counts))).collect();
     Ok(Plan { config, model, tasks, tokens_per_s: Some(tokens_per_s), stages, missing: Vec::new() })
@@ -88,11 +88,12 @@ fn sketch<'a>(
     let model = config.model.config(config.vocab_size_before_training()).map_err(wrong)?;
     let size = |_: &str| TaskSize::ASSUMED;
     let devices = memory::devices();
-    let stages = config.stages.iter().map(|s| estimate(s, &model, &size, &devices, None)).collect();
+    let stages = config.stages.iter().map(|s| estimate(config, s, &model, &size, &devices, None)).collect();
     Ok(Plan { config, model, tasks: Vec::new(), tokens_per_s: None, stages, missing })
 }
 
 fn estimate<'a>(
+    config: &RunConfig,
     stage: &'a Stage,
     model: &ModelConfig,
     size: &dyn Fn(&str) -> TaskSize,
@@ -118,7 +119,7 @@ fn estimate<'a>(
         stage,
         tokens: trained,
         seconds: tokens_per_s.map(|rate| (trained + (drawn + evaluated) / 3.0) / rate),
-        fits: memory::fits(model, &stage_sizes(stage, model, size), devices),
+        fits: memory::fits(model, &stage_sizes(config, stage, model, size), devices),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{
 };
 use crate::data::keyed;
 use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
-use crate::plan::{EVAL_SEQUENCES, TaskSize};
+use crate::plan::{TaskSize, eval_sampling, rl_sampling};
 use crate::scoring::{PromptedProblem, Scorer};
 use rlvr_model::hf::{HfError, adapter_base};
 use rlvr_model::tokenizer::{Tokenizer, TokenizerError};
@@ -105,7 +105,7 @@ pub fn load_tokenizer(
     })
 }
 
-/// A scorer for an evaluation whose longest prompt has `longest_prompt` tokens.
+/// A scorer for an evaluation on task sets of at most this size.
 ///
 /// # Errors
 /// When the sampler does not fit the model, or the system gives no threads.
@@ -114,17 +114,12 @@ pub fn eval_scorer(
     tokenizer: &Arc<Tokenizer>,
     verifiers: &BTreeMap<String, Arc<dyn Verifier>>,
     eval: &Eval,
-    longest_prompt: usize,
+    size: TaskSize,
 ) -> Result<Scorer, PrepareError> {
-    let sampler = Sampler::new(model, eval_sampler(model, eval, longest_prompt))?;
+    let sampler = Sampler::new(model, eval_sampling(eval, size, model.max_position_embeddings).sampler)?;
     let pool = VerifierPool::new(0, VerifierPool::HANG)?;
     let reward = RewardConfig::default();
     Ok(Scorer::new(sampler, tokenizer.clone(), verifiers.clone(), pool, reward, eval.max_fault_share))
-}
-
-fn eval_sampler(model: &ModelConfig, eval: &Eval, longest_prompt: usize) -> SamplerConfig {
-    let longest = (longest_prompt + eval.max_tokens).min(model.max_position_embeddings);
-    SamplerConfig::for_sequences(EVAL_SEQUENCES, longest)
 }
 
 /// Most tokens that a stage or an evaluation generates for a task set.
@@ -358,9 +353,7 @@ impl Prepared {
 
     fn rl_sampler(&self, work: &Rl) -> SamplerConfig {
         let longest = work.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(1);
-        let longest = (longest + work.sampling.max_tokens).min(self.model_config.max_position_embeddings);
-        let sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
-        SamplerConfig { kv_pages: work.kv_pages.unwrap_or(sizes.kv_pages), ..sizes }
+        rl_sampling(work, longest, self.model_config.max_position_embeddings).sampler
     }
 
     pub(super) fn rl_scorer(&self, work: &Rl) -> Result<Scorer, PrepareError> {
@@ -372,8 +365,9 @@ impl Prepared {
     }
 
     pub(super) fn eval_scorer(&self, eval: &Eval) -> Result<Scorer, PrepareError> {
-        let longest = self.longest_eval_prompt(eval);
-        eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, longest)
+        let problems = eval.tasks.iter().map(|name| self.task_size(name).problems).max().unwrap_or(0);
+        let size = TaskSize { problems, longest_prompt: self.longest_eval_prompt(eval) };
+        eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, size)
     }
 
     /// The sizes of a task set; of an unknown one none.
