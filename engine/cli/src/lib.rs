@@ -67,7 +67,7 @@ impl Command {
             },
             _ => return 0,
         };
-        RunConfig::load(config, sets).map_or(0, |config| config.threads)
+        RunConfig::load_without_data(config, sets).map_or(0, |config| config.threads)
     }
 }
 

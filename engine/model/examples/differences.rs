@@ -34,7 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     folders.retain(|folder| folder.join("expected.safetensors").is_file());
     folders.sort();
-    println!("| checkpoint | parameters | logits | cached logits | gradients |\n| --- | --- | --- | --- | --- |");
+    println!(
+        "| checkpoint | parameters | logits | cached logits | gradients |\n| --- | --- | --- | --- | --- |"
+    );
     for folder in &folders {
         println!("{}", row(folder)?);
     }
@@ -52,7 +54,10 @@ fn row(folder: &Path) -> Result<String, Box<dyn Error>> {
     let cached = largest(&logits(&model, &ids, &steps)?, &expected.numbers("cached_logits")?);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let parameters = model.config.parameters();
-    Ok(format!("| `{name}` | {parameters} | {whole:.1e} | {cached:.1e} | {:.1e} |", gradients(&model, &ids, &expected)?))
+    Ok(format!(
+        "| `{name}` | {parameters} | {whole:.1e} | {cached:.1e} | {:.1e} |",
+        gradients(&model, &ids, &expected)?
+    ))
 }
 
 fn largest(found: &[f32], expected: &[f32]) -> f32 {

@@ -35,7 +35,9 @@ pub enum ChatError {
         problem: String,
     },
     /// A conversation without a template has a speaker whom it cannot name.
-    #[error("message {index} has the role `{role}`; `system` (the first alone), `user` and `assistant` are right")]
+    #[error(
+        "message {index} has the role `{role}`; `system` (the first alone), `user` and `assistant` are right"
+    )]
     Role {
         /// The message, from 0.
         index: usize,

@@ -219,7 +219,10 @@ impl Model {
     fn load_whole(folder: &Path, watch: &mut dyn FnMut(usize, usize)) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder).map_err(hf::HfError::from)?;
         let (mut params, all, mut read) = (Params::default(), config.parameters(), 0);
-        hf::read_weights(folder, &config, &mut |name: &str, data, shape: &[usize]| -> Result<(), ModelError> {
+        hf::read_weights(folder, &config, &mut |name: &str,
+                                                data,
+                                                shape: &[usize]|
+         -> Result<(), ModelError> {
             read += data.len();
             params.push(name.to_owned(), tensor(data, shape)?);
             watch(read, all);

@@ -35,7 +35,15 @@ impl Device {
     /// figure from the system its memory counts as endless.
     pub fn cpu(held: u64, threads: usize) -> Self {
         let memory = memory::total_bytes().unwrap_or(u64::MAX);
-        Device { name: "CPU".into(), memory, number: 4, masters: false, base: held, retained: RETAINED, threads }
+        Device {
+            name: "CPU".into(),
+            memory,
+            number: 4,
+            masters: false,
+            base: held,
+            retained: RETAINED,
+            threads,
+        }
     }
 
     /// A GPU of so many gigabytes (10^9 bytes): weights, activations and caches in bf16, masters, gradients and moments in f32. A
@@ -202,8 +210,7 @@ impl Footprint {
 
     /// The most that is held at one time.
     pub fn total(&self) -> u64 {
-        let fixed =
-            self.base + self.weights + self.masters + self.gradients + self.moments + self.reference;
+        let fixed = self.base + self.weights + self.masters + self.gradients + self.moments + self.reference;
         // buffers of the sampler's forward stay with its cache
         let cache = self.kv_pages + self.states + self.drawing;
         let evaluation = self.evaluation + if self.both { cache } else { 0 };
@@ -331,9 +338,10 @@ fn scratch_bytes(config: &ModelConfig, sizes: &StageSizes, device: &Device) -> u
     let of = |block: BlockKind| match block {
         // keys and values twice over, and two gradients of each
         BlockKind::Attention { .. } => 8 * longest * config.head_dim,
-        BlockKind::Mamba => config.mamba.as_ref().map_or(0, |mamba| {
-            (sizes.micro_batch_tokens / 64 + 16) * mamba.head_dim * mamba.state
-        }),
+        BlockKind::Mamba => config
+            .mamba
+            .as_ref()
+            .map_or(0, |mamba| (sizes.micro_batch_tokens / 64 + 16) * mamba.head_dim * mamba.state),
         _ => 0,
     };
     let most = config.blocks().iter().map(|block| of(block.kind)).max().unwrap_or(0);
@@ -361,7 +369,8 @@ fn drawing_bytes(config: &ModelConfig, sampling: &Sampling, device: &Device) -> 
             }
             BlockKind::Mamba => {
                 // with the inputs and results of the scan
-                kinds[1] = config.mamba.as_ref().map_or(0, |m| 4 * m.inner() + 2 * m.channels() + 3 * m.heads);
+                kinds[1] =
+                    config.mamba.as_ref().map_or(0, |m| 4 * m.inner() + 2 * m.channels() + 3 * m.heads);
             }
             BlockKind::SquaredReluMlp => kinds[2] = 2 * config.intermediate_size,
             BlockKind::GatedMlp | BlockKind::FusedGatedMlp => kinds[2] = 3 * config.intermediate_size,

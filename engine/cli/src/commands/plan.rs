@@ -50,13 +50,17 @@ struct Plan<'a> {
 
 /// Plans.
 pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
-    let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
+    let config = RunConfig::load_without_data(&args.config, &args.sets).map_err(wrong)?;
     let missing = missing(&config);
     let plan = match missing.is_empty() {
         true => whole(&config, registry)?,
         false => sketch(&config, registry, missing)?,
     };
-    if args.json { say(plan.json())? } else { plan.print()? }
+    if args.json {
+        say(plan.json())?
+    } else {
+        plan.print()?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -71,19 +75,18 @@ fn whole<'a>(config: &'a RunConfig, registry: &Registry) -> anyhow::Result<Plan<
     let devices = memory::devices();
     let tokens_per_s = probe::tokens_per_s(&prepared.initial_model().map_err(wrong)?)?;
     let model = prepared.model_config.clone();
-    let stages =
-        config.stages.iter().map(|s| estimate(config, s, &model, &size, &devices, Some(tokens_per_s))).collect();
+    let stages = config
+        .stages
+        .iter()
+        .map(|s| estimate(config, s, &model, &size, &devices, Some(tokens_per_s)))
+        .collect();
     let tasks = config.tasks.keys();
     let tasks = tasks.map(|name| (name.clone(), size(name), json!(prepared.lacking(name).counts))).collect();
     Ok(Plan { config, model, tasks, tokens_per_s: Some(tokens_per_s), stages, missing: Vec::new() })
 }
 
 /// The plan of a run for which files are missing.
-fn sketch<'a>(
-    config: &'a RunConfig,
-    registry: &Registry,
-    missing: Vec<Missing>,
-) -> anyhow::Result<Plan<'a>> {
+fn sketch<'a>(config: &'a RunConfig, registry: &Registry, missing: Vec<Missing>) -> anyhow::Result<Plan<'a>> {
     config.make_verifiers(registry).map_err(wrong)?;
     let model = config.model.config(config.vocab_size_before_training()).map_err(wrong)?;
     let size = |_: &str| TaskSize::ASSUMED;

@@ -105,6 +105,18 @@ impl RunConfig {
     /// # Errors
     /// The file cannot be read, or all the problems that it has.
     pub fn load(path: &Path, sets: &[String]) -> Result<Self, ConfigError> {
+        Self::load_with(path, sets, true)
+    }
+
+    /// As [`RunConfig::load`], but files of data need not be there.
+    ///
+    /// # Errors
+    /// As for [`RunConfig::load`].
+    pub fn load_without_data(path: &Path, sets: &[String]) -> Result<Self, ConfigError> {
+        Self::load_with(path, sets, false)
+    }
+
+    fn load_with(path: &Path, sets: &[String], data: bool) -> Result<Self, ConfigError> {
         let contents = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -116,7 +128,7 @@ impl RunConfig {
             sets.iter().filter_map(|argument| document.set(argument).err()).collect();
         problems.extend(check::defaults(&document));
         document.apply_defaults();
-        let config = Self::read(&document, &name, &mut problems);
+        let config = Self::read(&document, &name, data, &mut problems);
         if problems.is_empty() {
             return Ok(config);
         }
@@ -132,7 +144,7 @@ impl RunConfig {
 
     /// Gives every section its type and checks it. A section with problems is left out or at its default, so that
     /// the others are checked all the same.
-    fn read(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Self {
+    fn read(document: &Document, name: &str, data: bool, problems: &mut Vec<Problem>) -> Self {
         let known = TOP.into_iter().chain(["defaults"]);
         problems.extend(document.unknown_keys(&[], &known.collect::<Vec<_>>()));
         let mut keep = |problem| problems.push(problem);
@@ -175,7 +187,7 @@ impl RunConfig {
         for name in of_tasks.chain(of_parts).flatten().filter(|name| FileKind::of_name(name).is_some()) {
             *name = document.file(Path::new(name)).to_string_lossy().into_owned();
         }
-        problems.extend(check::config(&config, &positions, document));
+        problems.extend(check::config(&config, &positions, document, data));
         config
     }
 

@@ -184,12 +184,14 @@ impl<'a> Reading<'a> {
         let tokenizer = self.checks.tokenizer;
         let system = self.config.system.as_deref();
         if self.config.chat == Chat::Raw && !problem.messages.is_empty() {
-            let what = "is a list of chat messages; set `chat = true` or `chat = \"user_assistant\"`, or give text";
+            let what =
+                "is a list of chat messages; set `chat = true` or `chat = \"user_assistant\"`, or give text";
             return Err(wrong(&what));
         }
         let text = match (&self.chat, self.config.chat) {
             (Some(template), _) => {
-                let text = template.render_prompt(&messages(problem, system)).map_err(|error| wrong(&error))?;
+                let text =
+                    template.render_prompt(&messages(problem, system)).map_err(|error| wrong(&error))?;
                 let ids = text_ids::chat(tokenizer, &text).map_err(|error| wrong(&error))?;
                 return Ok((text, ids));
             }

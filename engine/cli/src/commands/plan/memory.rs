@@ -77,8 +77,21 @@ pub fn print(stage: &str, fits: &[Fit]) -> std::io::Result<()> {
     let (unit, size, digits) = if most < 10_000_000_000 { ("MB", 1e6, 0) } else { ("GB", 1e9, 1) };
     say(format!(
         "{stage}, {unit:<3} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>11} {:>7} {:>8} {:>10} {:>8} {:>5} {:>12} {:>10}",
-        "trained", "base", "weights", "masters", "grads", "moments", "reference", "activations", "logits", "sampler",
-        "evaluation", "at most", "fits", "micro batch", "sequences"
+        "trained",
+        "base",
+        "weights",
+        "masters",
+        "grads",
+        "moments",
+        "reference",
+        "activations",
+        "logits",
+        "sampler",
+        "evaluation",
+        "at most",
+        "fits",
+        "micro batch",
+        "sequences"
     ))?;
     for fit in fits {
         let f = &fit.footprint;
