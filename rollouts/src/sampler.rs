@@ -38,6 +38,25 @@ impl SamplerConfig {
         Self { max_sequences, kv_pages: (max_sequences + 1) * pages_for(longest), prefill_chunk: 1024 }
     }
 
+    /// Sizes for `groups` prompts of at most `prompt` tokens with `samples` completions each of at most `max_tokens`, of which at most
+    /// `max_sequences` run at one time: no more sequences than there are, and pages that count a prompt's once for its samples.
+    pub fn for_groups(
+        max_sequences: usize,
+        (groups, samples): (usize, usize),
+        (prompt, max_tokens): (usize, usize),
+    ) -> Self {
+        let sequences = max_sequences.min(groups.saturating_mul(samples)).max(1);
+        // one more group can wait, and one be half gone
+        let prompts = (sequences.div_ceil(samples.max(1)) + 2).min(groups.max(1));
+        // a completion begins within a page and ends within another
+        let own = pages_for(max_tokens) + 1;
+        Self {
+            max_sequences: sequences,
+            kv_pages: prompts * pages_for(prompt) + sequences * own,
+            prefill_chunk: 1024,
+        }
+    }
+
     /// Recurrent states that hybrid models need: one a sequence, and one for a prompt whose samples still wait;
     /// [`KvCache::bytes_per_state`] gives their size.
     pub fn states(&self) -> usize {

@@ -1,8 +1,8 @@
 """What transformers makes of the chat templates in tests/fixtures/chat.
 
-The templates are written in the style of Llama 3, Qwen 3, Granite and Mistral, with the Jinja that such templates use.
+The templates are written in the style of Llama 3, Qwen 3, Granite, Mistral, SmolLM2 and Nemotron, with the Jinja that such templates use.
 Writes expected.json beside them: for each template and conversation the rendered text, or the template's own error,
-on a fixed day. Made with transformers 5.23.0 and jinja2 3.1.6:
+on a fixed day. Made with transformers 5.24.0 and jinja2 3.1.6:
 
     python tests/oracles/chat_templates.py tests/fixtures/chat
 """

@@ -5,6 +5,7 @@
 //! Results go to stdout, messages and progress to stderr. Exit codes: 0; 1, a check or a run failed; 2, the user's input
 //! is wrong, and the message says where and what would be right.
 
+mod allocator;
 mod commands;
 mod progress;
 mod report;
@@ -14,9 +15,6 @@ use rlvr_train::config::RunConfig;
 use rlvr_verdict::Registry;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Reinforcement learning from verifiable rewards for language models.
 #[derive(Parser)]
@@ -69,7 +67,7 @@ impl Command {
             },
             _ => return 0,
         };
-        RunConfig::load(config, sets).map_or(0, |config| config.threads)
+        RunConfig::load_without_data(config, sets).map_or(0, |config| config.threads)
     }
 }
 
@@ -90,6 +88,7 @@ impl Command {
 /// }
 /// ```
 pub fn main_with(add: impl FnOnce(&mut Registry)) -> ExitCode {
+    allocator::set_up();
     let mut registry = rlvr_train::run::verifiers();
     add(&mut registry);
     let cli = Cli::parse();

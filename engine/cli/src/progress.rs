@@ -15,6 +15,21 @@ pub fn observer(quiet: bool) -> Box<dyn Observer> {
     if std::io::stderr().is_terminal() { Box::new(Bars::default()) } else { Box::new(Lines::default()) }
 }
 
+/// A bar over the reading of a model outside a run, on a terminal.
+pub fn loading() -> impl FnMut(usize, usize) {
+    let bars = std::io::stderr().is_terminal().then(Bars::default);
+    move |done, of| {
+        if let Some(bars) = &bars {
+            bars.loading(done, of);
+        }
+    }
+}
+
+/// Numbers of a model whose reading is shown.
+const LARGE: usize = 250_000_000;
+/// What the bar over it is called; it counts millions of numbers.
+const LOADING: &str = "weights, M";
+
 /// Says nothing but what needs attention.
 struct Quiet;
 
@@ -60,7 +75,10 @@ impl Observer for Lines {
             Event::EvalDone { record } => eprintln!("{}", evaluated(record)),
             Event::StageDone { stage, seconds } => eprintln!("{stage}: done in {seconds:.1} s"),
             Event::Message(message) => eprintln!("{message}"),
-            Event::EvalStarted { .. } | Event::EvalProgress { .. } | Event::Saved { .. } => {}
+            Event::Loading { .. }
+            | Event::EvalStarted { .. }
+            | Event::EvalProgress { .. }
+            | Event::Saved { .. } => {}
         }
     }
 }
@@ -81,6 +99,26 @@ impl Bars {
         bar.set_position(done);
         bar.reset_eta();
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    /// Shows how far the reading of a model has come, if it is one that takes a while.
+    fn loading(&self, done: usize, of: usize) {
+        if of < LARGE {
+            return;
+        }
+        let millions = |numbers: usize| (numbers / 1_000_000) as u64;
+        let mut begun = false;
+        self.with(|bar| begun = bar.prefix() == LOADING);
+        if !begun {
+            self.replace(millions(of), 0, LOADING);
+        }
+        self.with(|bar| match done == of {
+            true => {
+                bar.finish_and_clear();
+                bar.set_prefix("");
+            }
+            false => bar.set_position(millions(done)),
+        });
     }
 
     fn with(&self, body: impl FnOnce(&ProgressBar)) {
@@ -105,6 +143,7 @@ impl Observer for Bars {
                 self.line(&started(stage, kind, from, done, steps));
                 self.replace(steps, done, stage);
             }
+            Event::Loading { done, of } => self.loading(done, of),
             Event::Step { record } => self.with(|bar| {
                 bar.set_position(record.step());
                 bar.set_message(figures(record));

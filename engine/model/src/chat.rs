@@ -34,6 +34,16 @@ pub enum ChatError {
         /// The template's message.
         problem: String,
     },
+    /// A conversation without a template has a speaker whom it cannot name.
+    #[error(
+        "message {index} has the role `{role}`; `system` (the first alone), `user` and `assistant` are right"
+    )]
+    Role {
+        /// The message, from 0.
+        index: usize,
+        /// Its role.
+        role: String,
+    },
 }
 
 /// One turn of a conversation.
@@ -56,6 +66,35 @@ impl Message {
     pub fn system(content: impl Into<String>) -> Self {
         Self { role: "system".to_string(), content: content.into() }
     }
+}
+
+/// A conversation as base models have read them, up to where the assistant speaks: `User: ...`, `Assistant: ...` and so on with a
+/// blank line between, a system message alone in front, and `Assistant:` at the end.
+///
+/// # Errors
+/// A role other than `system` (the first alone), `user` and `assistant`.
+///
+/// ```
+/// use rlvr_model::chat::{Message, user_assistant};
+///
+/// let text = user_assistant(&[Message::system("Be brief."), Message::user("2 + 3?")])?;
+/// assert_eq!(text, "Be brief.\n\nUser: 2 + 3?\n\nAssistant:");
+/// # Ok::<(), rlvr_model::chat::ChatError>(())
+/// ```
+pub fn user_assistant(messages: &[Message]) -> Result<String, ChatError> {
+    let mut text = String::new();
+    for (index, Message { role, content }) in messages.iter().enumerate() {
+        let speaker = match (index, role.as_str()) {
+            (0, "system") => "",
+            (_, "user") => "User: ",
+            (_, "assistant") => "Assistant: ",
+            (_, role) => {
+                return Err(ChatError::Role { index, role: role.to_owned() });
+            }
+        };
+        text.push_str(&format!("{speaker}{content}\n\n"));
+    }
+    Ok(text + "Assistant:")
 }
 
 /// A chat template, parsed.

@@ -31,6 +31,11 @@ pub struct TokenLogprobs {
 /// Floats of logits held at a time.
 const CHUNK: usize = 1 << 20;
 
+/// Targets whose logits over a vocabulary of this size are held at a time.
+pub fn chunk_rows(vocab: usize) -> usize {
+    (CHUNK / vocab).max(64)
+}
+
 /// Logits of a chunk of targets.
 struct Chunk {
     hidden: Vec<f32>,
@@ -58,7 +63,7 @@ pub fn token_logprobs(
     }
     let inverse = 1.0 / temperature;
     let count = targets.ids.len();
-    let per = (CHUNK / vocab).max(64);
+    let per = chunk_rows(vocab);
     let chunk = move |targets: &Targets, hidden: &[f32], w: &[f32], first: usize| {
         let rows = &targets.rows[first..(first + per).min(count)];
         let mut chunk =

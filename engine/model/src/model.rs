@@ -200,24 +200,34 @@ impl Model {
     /// # Errors
     /// When the folder's files are missing, malformed or do not fit each other.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        Self::load_watched(folder, &mut |_, _| ())
+    }
+
+    /// As [`Model::load`]; after each tensor `watch` hears how many of the model's numbers are there, and how many there will be.
+    ///
+    /// # Errors
+    /// As for [`Model::load`].
+    pub fn load_watched(folder: &Path, watch: &mut dyn FnMut(usize, usize)) -> Result<Self, ModelError> {
         match hf::adapter_base(folder)? {
-            Some(base) => Self::load(&base)?.with_adapter(folder),
-            None => Self::load_whole(folder),
+            Some(base) => Self::load_whole(&base, watch)?.with_adapter(folder),
+            None => Self::load_whole(folder, watch),
         }
     }
 
-    fn load_whole(folder: &Path) -> Result<Self, ModelError> {
+    /// Tensors come one by one, in the order of the parameters, and stay where they are read to: beside the model there is a buffer of
+    /// the reader's alone.
+    fn load_whole(folder: &Path, watch: &mut dyn FnMut(usize, usize)) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder).map_err(hf::HfError::from)?;
-        let mut values: std::collections::BTreeMap<String, Vec<f32>> = Default::default();
-        hf::read_weights(folder, &config, &mut |name, data, _| {
-            values.insert(name.to_owned(), data);
+        let (mut params, all, mut read) = (Params::default(), config.parameters(), 0);
+        hf::read_weights(folder, &config, &mut |name: &str,
+                                                data,
+                                                shape: &[usize]|
+         -> Result<(), ModelError> {
+            read += data.len();
+            params.push(name.to_owned(), tensor(data, shape)?);
+            watch(read, all);
             Ok(())
         })?;
-        let mut params = Params::default();
-        for (name, shape) in config.parameter_names_and_shapes() {
-            let data = values.remove(&name).unwrap_or_default();
-            params.push(name, tensor(data, shape)?);
-        }
         let generation = hf::GenerationConfig::read(folder, &config)?;
         Ok(Self::assemble(config, generation, params, None))
     }

@@ -58,7 +58,7 @@ fn store(path: &Path, tensors: &Tensors) {
 
 fn read(folder: &Path, config: &ModelConfig) -> Result<Tensors, HfError> {
     let mut tensors = Tensors::new();
-    read_weights(folder, config, &mut |name, data, shape| {
+    read_weights::<HfError>(folder, config, &mut |name, data, shape| {
         tensors.insert(name.to_string(), (shape.to_vec(), data));
         Ok(())
     })?;

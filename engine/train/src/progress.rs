@@ -9,6 +9,13 @@ use crate::metrics::Record;
 /// Something that has happened in a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// More of the model that a stage starts from is there.
+    Loading {
+        /// Numbers read.
+        done: usize,
+        /// Numbers in all.
+        of: usize,
+    },
     /// A stage begins, or goes on after a checkpoint.
     StageStarted {
         /// Its name.

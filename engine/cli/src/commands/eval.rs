@@ -7,6 +7,7 @@ use rlvr_train::config::{Eval, ModelSource, RunConfig};
 use rlvr_train::data::config::TaskSetConfig;
 use rlvr_train::data::{TaskChecks, TaskSet, load_tasks};
 use rlvr_train::eval::{EvalPlan, EvalResult, evaluate};
+use rlvr_train::plan::TaskSize;
 use rlvr_train::run::{COMMAND_KEYS, eval_scorer, unknown_prompts};
 use rlvr_train::scoring::ScoringError;
 use rlvr_verdict::{Registry, RegistryError, Verifier};
@@ -129,8 +130,9 @@ pub fn execute(args: Args, registry: &Registry, quiet: bool) -> anyhow::Result<E
         {
             eprintln!("{message}");
         }
-        let longest = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1);
-        let mut scorer = eval_scorer(&model.config, &tokenizer, &made, &eval, longest).map_err(wrong)?;
+        let longest_prompt = problems.iter().map(|p| p.ids.len()).max().unwrap_or(1);
+        let size = TaskSize { problems: problems.len(), longest_prompt };
+        let mut scorer = eval_scorer(&model.config, &tokenizer, &made, &eval, size).map_err(wrong)?;
         let key = RngKey { seed: args.seed, stage: COMMAND_KEYS, step: i as u64 };
         let plan = EvalPlan::new(name, &problems, &eval, &model, key);
         let total = plan.total();

@@ -83,7 +83,7 @@ impl ModelFolder {
         for folder in [Some(&self.model), base.as_ref(), self.adapter.as_ref()].into_iter().flatten() {
             check_folder(folder).map_err(wrong)?;
         }
-        let model = Model::load(&self.model).map_err(wrong)?;
+        let model = Model::load_watched(&self.model, &mut crate::progress::loading()).map_err(wrong)?;
         match &self.adapter {
             Some(adapter) => model.with_adapter(adapter).map_err(wrong),
             None => Ok(model),

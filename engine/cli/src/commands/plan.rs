@@ -1,20 +1,19 @@
-//! `rlvr plan CONFIG`: every check of a run, and what it will need, without training anything.
+//! `rlvr plan CONFIG`: every check of a run, and what it will need, without training anything. Where weights, tokenizer or data are not
+//! there yet, it says so, and plans from the model's `config.json` alone.
+
+mod memory;
+mod probe;
 
 use super::{say, wrong};
-use rlvr_model::config::BlockKind;
-use rlvr_model::{KvCache, Model, ModelConfig};
-use rlvr_rollouts::SamplerConfig;
-use rlvr_train::adamw::AdamWConfig;
+use memory::Fit;
+use rlvr_model::ModelConfig;
 use rlvr_train::config::{RunConfig, Stage, Work};
-use rlvr_train::memory;
-use rlvr_train::mid_train::{MicroBatch, mid_train_step};
+use rlvr_train::plan::{Missing, TaskSize, missing, stage_sizes};
 use rlvr_train::run::Prepared;
-use rlvr_train::update::Optimizer;
 use rlvr_verdict::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Arguments of `plan`.
 #[derive(clap::Args)]
@@ -29,176 +28,185 @@ pub struct Args {
     json: bool,
 }
 
-/// Tokens of the probe that the time estimates come from.
-const PROBE_TOKENS: usize = 1024;
-
 /// What a stage will need.
-struct Estimate {
-    name: String,
-    kind: &'static str,
-    from: Option<String>,
-    steps: u64,
+struct Estimate<'a> {
+    stage: &'a Stage,
     tokens: f64,
-    bytes: f64,
-    seconds: f64,
+    /// On this machine; none while there are no weights to probe it with.
+    seconds: Option<f64>,
+    /// By device, as configured and as the other of full and LoRA.
+    fits: Vec<Fit>,
+}
+
+/// A whole plan.
+struct Plan<'a> {
+    config: &'a RunConfig,
+    model: ModelConfig,
+    tasks: Vec<(String, TaskSize, Value)>,
+    tokens_per_s: Option<f64>,
+    stages: Vec<Estimate<'a>>,
+    missing: Vec<Missing>,
 }
 
 /// Plans.
 pub fn execute(args: Args, registry: &Registry) -> anyhow::Result<ExitCode> {
-    let config = RunConfig::load(&args.config, &args.sets).map_err(wrong)?;
-    let prepared = Prepared::new(&config, registry).map_err(wrong)?;
-    for message in prepared.left_out().chain(prepared.unknown_text().map_err(wrong)?) {
-        eprintln!("{message}");
-    }
-    // the program itself, its data and tokenizer, which every stage has beside its model
-    let held = memory::held_bytes().unwrap_or(0) as f64;
-    let model = prepared.initial_model().map_err(wrong)?;
-    let parameters = model.config.parameters();
-    let tokens_per_s = probe(&model)?;
-    let stages: Vec<Estimate> = (config.stages.iter())
-        .map(|stage| {
-            let estimate = estimate(stage, &prepared, parameters, tokens_per_s);
-            Estimate { bytes: held + estimate.bytes, ..estimate }
-        })
-        .collect();
-    let tasks: Vec<(String, usize, usize)> = (config.tasks.keys())
-        .map(|name| {
-            let set = prepared.tasks(name);
-            (name.clone(), set.len(), set.iter().map(|p| p.ids.len()).max().unwrap_or(0))
-        })
-        .collect();
-    let total: f64 = stages.iter().map(|s| s.seconds).sum();
+    let config = RunConfig::load_without_data(&args.config, &args.sets).map_err(wrong)?;
+    let missing = missing(&config);
+    let plan = match missing.is_empty() {
+        true => whole(&config, registry)?,
+        false => sketch(&config, registry, missing)?,
+    };
     if args.json {
-        say(json!({
-            "name": config.name, "parameters": parameters, "vocab_size": model.config.vocab_size,
-            "tasks": tasks.iter().map(|(n, c, l)| json!({
-                "name": n, "problems": c, "longest_prompt": l, "unsupported": prepared.lacking(n).counts,
-            })).collect::<Vec<_>>(),
-            "stages": stages.iter().map(|s| json!({
-                "name": s.name, "kind": s.kind, "from": s.from, "steps": s.steps, "tokens": s.tokens,
-                "memory_bytes": s.bytes, "seconds": s.seconds,
-            })).collect::<Vec<_>>(),
-            "seconds": total,
-        }))?;
-        return Ok(ExitCode::SUCCESS);
+        say(plan.json())?
+    } else {
+        plan.print()?
     }
-    say(format!("{}: {parameters} parameters, vocabulary {}", config.name, model.config.vocab_size))?;
-    say("")?;
-    for (name, problems, longest) in &tasks {
-        say(format!("tasks {name}: {problems} problems, all checked; longest prompt {longest} tokens"))?;
-    }
-    say("")?;
-    say(format!(
-        "{:<14} {:<10} {:<10} {:>8} {:>12} {:>10} {:>9}",
-        "stage", "kind", "from", "steps", "tokens", "memory", "time"
-    ))?;
-    for s in &stages {
-        say(format!(
-            "{:<14} {:<10} {:<10} {:>8} {:>12.0} {:>7.0} MB {:>7.0} s",
-            s.name,
-            s.kind,
-            s.from.as_deref().unwrap_or("[model]"),
-            s.steps,
-            s.tokens,
-            s.bytes / 1e6,
-            s.seconds
-        ))?;
-    }
-    say("")?;
-    say(format!(
-        "about {:.0} s on this machine, from a probe of {tokens_per_s:.0} tokens a second; completions are counted at half of max_tokens",
-        total
-    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tokens per second of training steps, measured on a copy of the model.
-fn probe(model: &Model) -> anyhow::Result<f64> {
-    let model = model.snapshot()?;
-    let mut optimizer = Optimizer::new(&model.params, AdamWConfig::default(), 1.0)?;
-    let length = model.config.max_position_embeddings.min(128);
-    let step = |optimizer: &mut Optimizer| -> anyhow::Result<()> {
-        let mut micro = MicroBatch::default();
-        for s in 0..PROBE_TOKENS / length {
-            let ids: Vec<u32> = (0..length).map(|i| ((i * 7 + s) % model.config.vocab_size) as u32).collect();
-            let start = micro.packed.len() as u32;
-            micro.packed.push(&ids);
-            micro.targets.rows.extend(start..start + length as u32 - 1);
-            micro.targets.ids.extend(&ids[1..]);
-        }
-        micro.domains = vec![0; micro.targets.ids.len()];
-        mid_train_step(&model, optimizer, vec![micro], 1, 0.0)?;
-        Ok(())
-    };
-    step(&mut optimizer)?;
-    let start = Instant::now();
-    let mut rounds = 0;
-    while rounds < 3 || start.elapsed().as_secs_f64() < 0.5 {
-        step(&mut optimizer)?;
-        rounds += 1;
+/// The plan of a run that could start.
+fn whole<'a>(config: &'a RunConfig, registry: &Registry) -> anyhow::Result<Plan<'a>> {
+    let prepared = Prepared::new(config, registry).map_err(wrong)?;
+    for message in prepared.left_out().chain(prepared.unknown_text().map_err(wrong)?) {
+        eprintln!("{message}");
     }
-    Ok((rounds * (PROBE_TOKENS / length) * length) as f64 / start.elapsed().as_secs_f64())
+    let size = |name: &str| prepared.task_size(name);
+    // before there is a model: what every stage has beside it
+    let devices = memory::devices();
+    let tokens_per_s = probe::tokens_per_s(&prepared.initial_model().map_err(wrong)?)?;
+    let model = prepared.model_config.clone();
+    let stages = config
+        .stages
+        .iter()
+        .map(|s| estimate(config, s, &model, &size, &devices, Some(tokens_per_s)))
+        .collect();
+    let tasks = config.tasks.keys();
+    let tasks = tasks.map(|name| (name.clone(), size(name), json!(prepared.lacking(name).counts))).collect();
+    Ok(Plan { config, model, tasks, tokens_per_s: Some(tokens_per_s), stages, missing: Vec::new() })
 }
 
-fn estimate(stage: &Stage, prepared: &Prepared, parameters: usize, tokens_per_s: f64) -> Estimate {
-    let config = &prepared.model_config;
-    // weights, gradients and two moments, f32
-    let mut bytes = 16.0 * parameters as f64;
-    let micro = stage.training.micro_batch_tokens as f64;
-    bytes += micro * activation_floats(config) * 4.0;
+/// The plan of a run for which files are missing.
+fn sketch<'a>(config: &'a RunConfig, registry: &Registry, missing: Vec<Missing>) -> anyhow::Result<Plan<'a>> {
+    config.make_verifiers(registry).map_err(wrong)?;
+    let model = config.model.config(config.vocab_size_before_training()).map_err(wrong)?;
+    let size = |_: &str| TaskSize::ASSUMED;
+    let devices = memory::devices();
+    let stages = config.stages.iter().map(|s| estimate(config, s, &model, &size, &devices, None)).collect();
+    Ok(Plan { config, model, tasks: Vec::new(), tokens_per_s: None, stages, missing })
+}
+
+fn estimate<'a>(
+    config: &RunConfig,
+    stage: &'a Stage,
+    model: &ModelConfig,
+    size: &dyn Fn(&str) -> TaskSize,
+    devices: &[rlvr_train::footprint::Device],
+    tokens_per_s: Option<f64>,
+) -> Estimate<'a> {
     let steps = stage.steps();
-    let eval = stage.eval.as_ref().map(|eval| prepared.eval_sampler(eval));
-    let mut caches = eval.map_or(0, |sizes| cache_bytes(config, sizes.kv_pages, sizes.states()));
     // a forward costs a third of a training step
     let (trained, drawn) = match &stage.work {
         Work::MidTrain(work) => (steps as f64 * work.batch_tokens as f64, 0.0),
         Work::Rl(rl) => {
-            let longest = prepared.longest_sequence(&stage.work);
-            let sizes = SamplerConfig::for_sequences(rl.max_sequences, longest);
-            caches += cache_bytes(config, rl.kv_pages.unwrap_or(sizes.kv_pages), sizes.states());
-            // the reference policy is a copy of the weights
-            bytes += if rl.kl.coefficient > 0.0 { 4.0 * parameters as f64 } else { 0.0 };
             let drawn = (rl.prompts_per_step * rl.samples_per_prompt * rl.sampling.max_tokens) as f64 / 2.0;
             (steps as f64 * drawn, steps as f64 * drawn)
         }
     };
-    bytes += caches as f64;
     let evaluated = stage.eval.as_ref().map_or(0.0, |eval| {
-        let problems = |name: &String| prepared.tasks(name).len().min(eval.limit.unwrap_or(usize::MAX));
+        let problems = |name: &String| size(name).problems.min(eval.limit.unwrap_or(usize::MAX));
         let samples: usize = eval.tasks.iter().map(problems).sum::<usize>() * eval.samples;
         let times = 1 + eval.every.map_or(0, |every| (steps.saturating_sub(1)) / every.max(1));
         samples as f64 * eval.max_tokens as f64 / 2.0 * times as f64
     });
     Estimate {
-        name: stage.name.clone(),
-        kind: stage.kind(),
-        from: stage.from.clone(),
-        steps,
+        stage,
         tokens: trained,
-        bytes,
-        seconds: (trained + (drawn + evaluated) / 3.0) / tokens_per_s,
+        seconds: tokens_per_s.map(|rate| (trained + (drawn + evaluated) / 3.0) / rate),
+        fits: memory::fits(model, &stage_sizes(config, stage, model, size), devices),
     }
 }
 
-/// A sampler's keys, values and recurrent states.
-fn cache_bytes(config: &ModelConfig, pages: usize, states: usize) -> usize {
-    pages * KvCache::bytes_per_page(config) + states * KvCache::bytes_per_state(config)
+impl Estimate<'_> {
+    /// Bytes on this machine, as configured.
+    fn bytes(&self) -> u64 {
+        self.fits.first().map_or(0, |fit| fit.footprint.total())
+    }
+
+    fn json(&self) -> Value {
+        let stage = self.stage;
+        json!({
+            "name": stage.name, "kind": stage.kind(), "from": stage.from, "steps": stage.steps(), "tokens": self.tokens,
+            "memory_bytes": self.bytes(), "seconds": self.seconds,
+            "devices": self.fits.iter().map(Fit::json).collect::<Vec<_>>(),
+        })
+    }
 }
 
-/// Floats that a token holds when the backward begins: what every block keeps (the stream and its normed copy; queries, keys, values
-/// and what attention mixed of them; the MLP's inner values; what Mamba-2 projected and mixed), the last norm's two, and the gradients
-/// under way in one block.
-fn activation_floats(config: &ModelConfig) -> f64 {
-    let hidden = config.hidden_size;
-    let inner = |kind: BlockKind| match kind {
-        BlockKind::Attention { .. } => {
-            2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim
+impl Plan<'_> {
+    fn seconds(&self) -> Option<f64> {
+        self.stages.iter().map(|s| s.seconds).sum()
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.config.name, "parameters": self.model.parameters(), "vocab_size": self.model.vocab_size,
+            "tasks": self.tasks.iter().map(|(name, size, lacking)| json!({
+                "name": name, "problems": size.problems, "longest_prompt": size.longest_prompt, "unsupported": lacking,
+            })).collect::<Vec<_>>(),
+            "stages": self.stages.iter().map(Estimate::json).collect::<Vec<_>>(),
+            "seconds": self.seconds(),
+            "missing": self.missing.iter().map(|m| json!({
+                "path": m.path, "key": m.key, "what": m.what,
+            })).collect::<Vec<_>>(),
+        })
+    }
+
+    fn print(&self) -> std::io::Result<()> {
+        let (model, name) = (&self.model, &self.config.name);
+        say(format!("{name}: {} parameters, vocabulary {}", model.parameters(), model.vocab_size))?;
+        for (name, TaskSize { problems, longest_prompt }, _) in &self.tasks {
+            say(format!(
+                "tasks {name}: {problems} problems, all checked; longest prompt {longest_prompt} tokens"
+            ))?;
         }
-        BlockKind::GatedMlp | BlockKind::FusedGatedMlp => 3 * config.intermediate_size,
-        BlockKind::SquaredReluMlp => 2 * config.intermediate_size,
-        BlockKind::Mamba => config.mamba.as_ref().map_or(0, |m| 3 * m.inner() + m.channels() + m.heads),
-    };
-    let kept: Vec<usize> = config.blocks().iter().map(|block| inner(block.kind)).collect();
-    let under_way = kept.iter().max().copied().unwrap_or(0) + 2 * hidden;
-    (kept.iter().map(|inner| 2 * hidden + inner).sum::<usize>() + 2 * hidden + under_way) as f64
+        say("")?;
+        say(format!(
+            "{:<14} {:<10} {:<10} {:>8} {:>12} {:>10} {:>9}",
+            "stage", "kind", "from", "steps", "tokens", "memory", "time"
+        ))?;
+        for s in &self.stages {
+            say(format!(
+                "{:<14} {:<10} {:<10} {:>8} {:>12.0} {:>7.0} MB {:>9}",
+                s.stage.name,
+                s.stage.kind(),
+                s.stage.from.as_deref().unwrap_or("[model]"),
+                s.stage.steps(),
+                s.tokens,
+                s.bytes() as f64 / 1e6,
+                s.seconds.map_or("-".into(), |seconds| format!("{seconds:.0} s")),
+            ))?;
+        }
+        for s in &self.stages {
+            say("")?;
+            memory::print(&s.stage.name, &s.fits)?;
+        }
+        say("")?;
+        match (self.tokens_per_s, self.seconds()) {
+            (Some(rate), Some(seconds)) => say(format!(
+                "about {seconds:.0} s on this machine, from a probe of {rate:.0} tokens a second; completions are counted at half of max_tokens"
+            )),
+            _ => self.print_missing(),
+        }
+    }
+
+    fn print_missing(&self) -> std::io::Result<()> {
+        let TaskSize { longest_prompt, .. } = TaskSize::ASSUMED;
+        say(format!(
+            "planned from the model's config alone, with prompts of up to {longest_prompt} tokens. To run, these are missing:"
+        ))?;
+        for Missing { path, key, what } in &self.missing {
+            say(format!("  {}: {what} ({key})", path.display()))?;
+        }
+        Ok(())
+    }
 }

@@ -2,9 +2,11 @@
 #![cfg(unix)]
 
 mod commands;
+mod configs;
 mod families;
 mod gsm8k;
 mod lora;
+mod memory;
 mod pipeline;
 mod python_rewards;
 mod resume;

@@ -22,6 +22,16 @@ fn refused(folder: &Path, sets: &[&str], parts: &[&str]) {
     assert_eq!(files(folder), before, "something was written");
 }
 
+/// `run` refuses the config with this change, whose file is not there; `plan` lists it with its key among what is missing.
+fn missing(folder: &Path, set: &str, key: &str, file: &str) {
+    let (code, _, stderr) = said(folder, &["run", "tiny.toml", "--out", "out", "--set", set]);
+    let told = format!("`{key}` leads to no file");
+    assert!(code == Some(2) && stderr.contains(&told) && stderr.contains(file), "{stderr}");
+    let (code, stdout, stderr) = said(folder, &["plan", "tiny.toml", "--set", set]);
+    let listed = |line: &str| line.contains(file) && line.contains(key);
+    assert!(code == Some(0) && stdout.lines().any(listed), "{stdout}{stderr}");
+}
+
 /// The settings that make the problems of `tasks.math` those of `rows.jsonl`.
 const ROWS: &str = "tasks.math={path=\"rows.jsonl\", verifier=\"math\"}";
 
@@ -81,7 +91,7 @@ fn a_mistake_in_the_file_is_told_with_its_line() {
 #[test]
 fn rows_are_told_with_file_line_and_field_all_at_once() {
     let folder = folder();
-    refused(folder.path(), &[ROWS], &["rows.jsonl", "leads to no file"]);
+    missing(folder.path(), ROWS, "tasks.math.path", "rows.jsonl");
     let good = r#"{"prompt": "1+1?", "answer": "2"}"#;
     let rows = [
         good,
@@ -261,7 +271,7 @@ fn a_prompt_longer_than_the_context_is_refused() {
 fn a_source_that_is_missing_or_lacks_its_field_is_refused() {
     let folder = folder();
     let set = "sources.web={kind=\"jsonl\", path=\"text.jsonl\"}";
-    refused(folder.path(), &[set], &["text.jsonl", "leads to no file"]);
+    missing(folder.path(), set, "sources.web.path", "text.jsonl");
     std::fs::write(folder.path().join("text.jsonl"), "{\"text\": \"a\"}\n{\"txt\": \"b\"}\n").unwrap();
     refused(folder.path(), &[set], &["text.jsonl:2: field `text`", "did you mean `txt`?"]);
 }

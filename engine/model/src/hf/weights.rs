@@ -95,7 +95,7 @@ impl Shard {
 }
 
 /// What takes each tensor: its name, f32 data and shape.
-pub type EachTensor<'a> = dyn FnMut(&str, Vec<f32>, &[usize]) -> Result<(), HfError> + 'a;
+pub type EachTensor<'a, E> = dyn FnMut(&str, Vec<f32>, &[usize]) -> Result<(), E> + 'a;
 
 /// Reads the weights in `folder` and gives each of the config's parameters to `each` as (name, f32 data, shape), in
 /// the order of [`ModelConfig::parameter_names_and_shapes`].
@@ -103,7 +103,11 @@ pub type EachTensor<'a> = dyn FnMut(&str, Vec<f32>, &[usize]) -> Result<(), HfEr
 /// bf16 and f16 are widened. All names and shapes are checked before the first call. A tied `lm_head.weight` may be
 /// in the files or not, and `rotary_emb.inv_freq` of old checkpoints is passed over. An error of `each` ends the
 /// reading and is returned.
-pub fn read_weights(folder: &Path, config: &ModelConfig, each: &mut EachTensor<'_>) -> Result<(), HfError> {
+pub fn read_weights<E: From<HfError>>(
+    folder: &Path,
+    config: &ModelConfig,
+    each: &mut EachTensor<'_, E>,
+) -> Result<(), E> {
     let (named_by, mut shards) = open_shards(folder)?;
     let places = locate(&named_by, &shards, config)?;
     for Place { name, shape, stored, shard } in places {

@@ -27,9 +27,16 @@ pub(super) fn defaults(document: &Document) -> Vec<Problem> {
 
 /// Problems with a config whose sections could be read, as far as they could; `positions` are the indices of its
 /// stages in the document.
-pub(super) fn config(config: &RunConfig, positions: &[usize], document: &Document) -> Vec<Problem> {
+pub(super) fn config(
+    config: &RunConfig,
+    positions: &[usize],
+    document: &Document,
+    data: bool,
+) -> Vec<Problem> {
     let mut check = Check { config, document, problems: Vec::new() };
-    check.files();
+    if data {
+        check.files();
+    }
     check.sections();
     check.names();
     for (stage, index) in config.stages.iter().zip(positions) {

@@ -52,6 +52,9 @@ pub struct RunConfig {
     pub threads: usize,
     /// What the first stages start from.
     pub model: ModelSource,
+    /// What the model's folder is called on the Hugging Face hub, for messages about files that are not there.
+    #[serde(skip)]
+    pub model_origin: Option<String>,
     /// Text for mid-training, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, SourceConfig>,
@@ -108,6 +111,18 @@ impl RunConfig {
     /// # Errors
     /// The file cannot be read, or all the problems that it has.
     pub fn load(path: &Path, sets: &[String]) -> Result<Self, ConfigError> {
+        Self::load_with(path, sets, true)
+    }
+
+    /// As [`RunConfig::load`], but files of data need not be there.
+    ///
+    /// # Errors
+    /// As for [`RunConfig::load`].
+    pub fn load_without_data(path: &Path, sets: &[String]) -> Result<Self, ConfigError> {
+        Self::load_with(path, sets, false)
+    }
+
+    fn load_with(path: &Path, sets: &[String], data: bool) -> Result<Self, ConfigError> {
         let contents = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -119,7 +134,7 @@ impl RunConfig {
             sets.iter().filter_map(|argument| document.set(argument).err()).collect();
         problems.extend(check::defaults(&document));
         document.apply_defaults();
-        let config = Self::read(&document, &name, &mut problems);
+        let config = Self::read(&document, &name, data, &mut problems);
         if problems.is_empty() {
             return Ok(config);
         }
@@ -135,7 +150,7 @@ impl RunConfig {
 
     /// Gives every section its type and checks it. A section with problems is left out or at its default, so that
     /// the others are checked all the same.
-    fn read(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Self {
+    fn read(document: &Document, name: &str, data: bool, problems: &mut Vec<Problem>) -> Self {
         let known = TOP.into_iter().chain(["defaults"]);
         problems.extend(document.unknown_keys(&[], &known.collect::<Vec<_>>()));
         let mut keep = |problem| problems.push(problem);
@@ -157,6 +172,7 @@ impl RunConfig {
             name: top.name.unwrap_or_else(|| name.to_owned()),
             seed: top.seed,
             threads: top.threads,
+            model_origin: ModelSource::origin(document),
             model,
             sources,
             tasks,
@@ -177,8 +193,13 @@ impl RunConfig {
         for name in of_tasks.chain(of_parts).flatten().filter(|name| FileKind::of_name(name).is_some()) {
             *name = document.file(Path::new(name)).to_string_lossy().into_owned();
         }
-        problems.extend(check::config(&config, &positions, document));
+        problems.extend(check::config(&config, &positions, document, data));
         config
+    }
+
+    /// The size of a new model's vocabulary as far as it is known before its tokenizer is made; a folder has its own.
+    pub fn vocab_size_before_training(&self) -> usize {
+        self.model.vocab_size()
     }
 
     /// The stage of that name.

@@ -1,6 +1,6 @@
 //! `[model]`: what the first stages start from, a folder on disk or a new model with random weights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rlvr_model::config::{ConfigError, ModelConfig};
 use rlvr_model::hf::{HfError, adapter_base};
@@ -50,6 +50,8 @@ pub enum TokenizerSource {
 struct ModelTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
+    #[serde(skip_serializing)]
+    hub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,11 +103,27 @@ impl ModelSource {
         }
     }
 
+    /// The size of the vocabulary as far as it is known without a tokenizer that is a file or a folder's.
+    pub(super) fn vocab_size(&self) -> usize {
+        match self {
+            ModelSource::New { tokenizer: TokenizerSource::Bpe { vocab_size, .. }, .. } => *vocab_size,
+            _ => SMALLEST_BPE,
+        }
+    }
+
+    /// `hub`, the name under which the hub has the folder, as the config gives it.
+    pub(super) fn origin(document: &Document) -> Option<String> {
+        Some(document.get(&["model", "hub"])?.get_ref().as_str()?.to_owned())
+    }
+
     /// Reads the table, and the `config.json` of a folder.
     pub(super) fn read(document: &Document) -> Result<Self, Vec<Problem>> {
         let one = |problem| vec![problem];
         let table: ModelTable = document.read(&["model"]).map_err(one)?;
         let wrong = |path: &[&str], what: &str| vec![document.problem(path, what)];
+        if table.hub.is_some() && table.path.is_none() {
+            return Err(wrong(&["model", "hub"], "belongs to `path`: it says whose folder that is"));
+        }
         let source = match (table.path, table.new, table.tokenizer) {
             (Some(path), None, None) => ModelSource::Folder(document.file(&path)),
             (None, Some(fields), Some(tokenizer)) => {
@@ -153,6 +171,9 @@ impl ModelSource {
                     Some((_, remedy)) => document.key_problem(&path, remedy),
                     None => document.problem(&path, problem),
                 }])
+            }
+            (Err(_), ModelSource::Folder(folder)) if !folder.exists() => {
+                Err(wrong(&["model", "path"], &absent(folder, table.hub.as_deref())))
             }
             (Err(error), _) => Err(wrong(&["model", "path"], &format!("leads to no model: {error}"))),
         }
@@ -202,6 +223,20 @@ fn known_fields(fields: &Map<String, Value>, table: &str) -> Vec<String> {
             _ => Vec::new(),
         },
     }
+}
+
+/// What a model folder that is not there would hold, and where its files come from.
+fn absent(folder: &Path, hub: Option<&str>) -> String {
+    let (whose, name) = match hub {
+        Some(name) => (format!(" of {name}"), format!(" {name}")),
+        None => (String::new(), String::new()),
+    };
+    format!(
+        "leads to no folder: {}. It is to hold the files{whose} as the Hugging Face hub has them: config.json, \
+         generation_config.json, tokenizer.json, tokenizer_config.json and the weights, *.safetensors with their index. \
+         Get them with `hf download{name} --local-dir FOLDER`, and say where they are: --set model.path=FOLDER",
+        folder.display()
+    )
 }
 
 impl TokenizerSource {
@@ -257,7 +292,7 @@ impl From<ModelSource> for ModelTable {
         match source {
             ModelSource::Folder(path) => Self { path: Some(path), ..Self::default() },
             ModelSource::New { fields, tokenizer } => {
-                Self { new: Some(fields), tokenizer: Some(tokenizer.into()), path: None }
+                Self { new: Some(fields), tokenizer: Some(tokenizer.into()), path: None, hub: None }
             }
         }
     }

@@ -118,9 +118,12 @@ pub struct TaskSetConfig {
     /// A minijinja template over the row's fields that makes the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// Whether the prompt goes through the tokenizer's chat template, as one message of the user's.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub chat: bool,
+    /// How the prompt is put to the model.
+    #[serde(skip_serializing_if = "Chat::is_raw")]
+    pub chat: Chat,
+    /// What the model is told before every prompt that brings no system message of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     /// The verifier of rows that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifier: Option<String>,
@@ -133,6 +136,60 @@ pub struct TaskSetConfig {
     /// What becomes of rows that need what their verifier does not have.
     #[serde(skip_serializing_if = "Unsupported::is_error")]
     pub unsupported: Unsupported,
+}
+
+/// How a prompt is put to the model: written `false` or `"raw"`, `"user_assistant"`, `true` or `"template"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ChatKey", into = "ChatKey")]
+pub enum Chat {
+    /// As it is; a system message stands before it, with a blank line between.
+    #[default]
+    Raw,
+    /// As a base model has seen conversations: `User: ...`, a blank line, `Assistant:`.
+    UserAssistant,
+    /// Through the tokenizer's chat template.
+    Template,
+}
+
+impl Chat {
+    fn is_raw(&self) -> bool {
+        *self == Chat::Raw
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "true, false, \"raw\", \"user_assistant\" or \"template\" is right")]
+enum ChatKey {
+    Switch(bool),
+    Name(ChatName),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ChatName {
+    Raw,
+    UserAssistant,
+    Template,
+}
+
+impl From<ChatKey> for Chat {
+    fn from(key: ChatKey) -> Self {
+        match key {
+            ChatKey::Switch(false) | ChatKey::Name(ChatName::Raw) => Chat::Raw,
+            ChatKey::Name(ChatName::UserAssistant) => Chat::UserAssistant,
+            ChatKey::Switch(true) | ChatKey::Name(ChatName::Template) => Chat::Template,
+        }
+    }
+}
+
+impl From<Chat> for ChatKey {
+    fn from(chat: Chat) -> Self {
+        match chat {
+            Chat::Raw => ChatKey::Switch(false),
+            Chat::UserAssistant => ChatKey::Name(ChatName::UserAssistant),
+            Chat::Template => ChatKey::Switch(true),
+        }
+    }
 }
 
 /// What becomes of rows that need what their verifier does not have, such as a module of Python.

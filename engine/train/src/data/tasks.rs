@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use rlvr_model::chat::{ChatTemplate, Message};
+use rlvr_model::chat::{ChatTemplate, Message, user_assistant};
 use rlvr_model::tokenizer::Tokenizer;
 use rlvr_verdict::tasks::{ColumnMap, read_row};
 use rlvr_verdict::{Problem, Verifier};
 use serde_json::{Map, Value};
 
-use super::config::{TaskSetConfig, Unsupported};
+use super::config::{Chat, TaskSetConfig, Unsupported};
 use super::error::{DataError, Lacking, MOST_ERRORS, Place, RowError, suggestion};
 use super::rows::{self, Row};
 use super::text_ids;
@@ -132,8 +132,8 @@ impl<'a> Reading<'a> {
     fn new(at: &str, config: &'a TaskSetConfig, checks: &'a TaskChecks<'a>) -> Result<Self, DataError> {
         let template = config.template.as_deref();
         let chat = match config.chat {
-            true => Some(chat_template(at, checks.tokenizer)?),
-            false => None,
+            Chat::Template => Some(chat_template(at, checks.tokenizer)?),
+            Chat::Raw | Chat::UserAssistant => None,
         };
         Ok(Self {
             config,
@@ -190,22 +190,28 @@ impl<'a> Reading<'a> {
     fn prompt(&self, place: &Place, problem: &Problem) -> Result<(String, Vec<u32>), RowError> {
         let wrong = |error: &dyn std::fmt::Display| RowError::field(place, "prompt", error.to_string());
         let tokenizer = self.checks.tokenizer;
-        let Some(chat) = &self.chat else {
-            if !problem.messages.is_empty() {
-                return Err(wrong(&"is a list of chat messages; set `chat = true`, or give text"));
+        let system = self.config.system.as_deref();
+        if self.config.chat == Chat::Raw && !problem.messages.is_empty() {
+            let what =
+                "is a list of chat messages; set `chat = true` or `chat = \"user_assistant\"`, or give text";
+            return Err(wrong(&what));
+        }
+        let text = match (&self.chat, self.config.chat) {
+            (Some(template), _) => {
+                let text =
+                    template.render_prompt(&messages(problem, system)).map_err(|error| wrong(&error))?;
+                let ids = text_ids::chat(tokenizer, &text).map_err(|error| wrong(&error))?;
+                return Ok((text, ids));
             }
-            let ids = text_ids::prompt(tokenizer, &problem.prompt).map_err(|error| wrong(&error))?;
-            return Ok((problem.prompt.clone(), ids));
-        };
-        let messages: Vec<Message> = match problem.messages.is_empty() {
-            true => vec![Message::user(problem.prompt.as_str())],
-            false => {
-                let turns = problem.messages.iter();
-                turns.map(|turn| Message { role: turn.role.clone(), content: turn.content.clone() }).collect()
+            (None, Chat::UserAssistant) => {
+                user_assistant(&messages(problem, system)).map_err(|error| wrong(&error))?
             }
+            (None, _) => match system {
+                Some(system) => format!("{system}\n\n{}", problem.prompt),
+                None => problem.prompt.clone(),
+            },
         };
-        let text = chat.render_prompt(&messages).map_err(|error| wrong(&error))?;
-        let ids = text_ids::chat(tokenizer, &text).map_err(|error| wrong(&error))?;
+        let ids = text_ids::prompt(tokenizer, &text).map_err(|error| wrong(&error))?;
         Ok((text, ids))
     }
 
@@ -228,6 +234,21 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// The turns of a problem's prompt, after the set's system message where they bring none.
+fn messages(problem: &Problem, system: Option<&str>) -> Vec<Message> {
+    let turns = problem.messages.iter();
+    let mut messages: Vec<Message> = match problem.messages.is_empty() {
+        true => vec![Message::user(problem.prompt.as_str())],
+        false => {
+            turns.map(|turn| Message { role: turn.role.clone(), content: turn.content.clone() }).collect()
+        }
+    };
+    if let Some(system) = system.filter(|_| messages[0].role != "system") {
+        messages.insert(0, Message::system(system));
+    }
+    messages
 }
 
 /// The fields under our names. A column that is mapped must be there.
@@ -256,7 +277,7 @@ fn chat_template(at: &str, tokenizer: &Tokenizer) -> Result<ChatTemplate, DataEr
     found.ok_or_else(|| {
         DataError::config(
             here(),
-            "is true, but the tokenizer has no chat template; leave it out and use `template`",
+            "is true, but the tokenizer has no chat template; use `template`, or chat = \"user_assistant\"",
         )
     })
 }

@@ -9,6 +9,7 @@ use crate::config::{
 use crate::data::keyed;
 use crate::data::{DataError, Lacking, Mixture, MixturePlan, MixtureState, Source, TaskChecks, load_tasks};
 use crate::durable;
+use crate::plan::{TaskSize, eval_sampling, rl_sampling};
 use crate::scoring::{PromptedProblem, Scorer};
 use rayon::prelude::*;
 use rlvr_model::hf::{HfError, adapter_base};
@@ -23,9 +24,6 @@ use std::sync::Arc;
 
 /// Documents of each source that a tokenizer is trained on at most.
 const TOKENIZER_DOCUMENTS: u64 = 20_000;
-
-/// Sequences of an evaluation that are decoded together.
-const EVAL_SEQUENCES: usize = 128;
 
 /// Documents of each source that are looked through for text that the tokenizer does not know.
 const PROBED_DOCUMENTS: u64 = 1000;
@@ -109,7 +107,7 @@ pub fn load_tokenizer(
     })
 }
 
-/// A scorer for an evaluation whose longest prompt has `longest_prompt` tokens.
+/// A scorer for an evaluation on task sets of at most this size.
 ///
 /// # Errors
 /// When the sampler does not fit the model, or the system gives no threads.
@@ -118,17 +116,12 @@ pub fn eval_scorer(
     tokenizer: &Arc<Tokenizer>,
     verifiers: &BTreeMap<String, Arc<dyn Verifier>>,
     eval: &Eval,
-    longest_prompt: usize,
+    size: TaskSize,
 ) -> Result<Scorer, PrepareError> {
-    let sampler = Sampler::new(model, eval_sampler(model, eval, longest_prompt))?;
+    let sampler = Sampler::new(model, eval_sampling(eval, size, model.max_position_embeddings).sampler)?;
     let pool = VerifierPool::new(0, VerifierPool::HANG)?;
     let reward = RewardConfig::default();
     Ok(Scorer::new(sampler, tokenizer.clone(), verifiers.clone(), pool, reward, eval.max_fault_share))
-}
-
-fn eval_sampler(model: &ModelConfig, eval: &Eval, longest_prompt: usize) -> SamplerConfig {
-    let longest = (longest_prompt + eval.max_tokens).min(model.max_position_embeddings);
-    SamplerConfig::for_sequences(EVAL_SEQUENCES, longest)
 }
 
 /// Most tokens that a stage or an evaluation generates for a task set.
@@ -455,9 +448,7 @@ impl Prepared {
 
     fn rl_sampler(&self, work: &Rl) -> SamplerConfig {
         let longest = work.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(1);
-        let longest = (longest + work.sampling.max_tokens).min(self.model_config.max_position_embeddings);
-        let sizes = SamplerConfig::for_sequences(work.max_sequences, longest);
-        SamplerConfig { kv_pages: work.kv_pages.unwrap_or(sizes.kv_pages), ..sizes }
+        rl_sampling(work, longest, self.model_config.max_position_embeddings).sampler
     }
 
     pub(super) fn rl_scorer(&self, work: &Rl) -> Result<Scorer, PrepareError> {
@@ -469,13 +460,15 @@ impl Prepared {
     }
 
     pub(super) fn eval_scorer(&self, eval: &Eval) -> Result<Scorer, PrepareError> {
-        let longest = self.longest_eval_prompt(eval);
-        eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, longest)
+        let problems = eval.tasks.iter().map(|name| self.task_size(name).problems).max().unwrap_or(0);
+        let size = TaskSize { problems, longest_prompt: self.longest_eval_prompt(eval) };
+        eval_scorer(&self.model_config, &self.tokenizer, &self.verifiers, eval, size)
     }
 
-    /// The sizes of an evaluation's sampler.
-    pub fn eval_sampler(&self, eval: &Eval) -> SamplerConfig {
-        eval_sampler(&self.model_config, eval, self.longest_eval_prompt(eval))
+    /// The sizes of a task set; of an unknown one none.
+    pub fn task_size(&self, tasks: &str) -> TaskSize {
+        let problems = self.tasks.get(tasks).map_or(0, Vec::len);
+        TaskSize { problems, longest_prompt: self.longest_prompt(tasks) }
     }
 
     fn longest_eval_prompt(&self, eval: &Eval) -> usize {
@@ -484,17 +477,5 @@ impl Prepared {
 
     fn longest_prompt(&self, tasks: &str) -> usize {
         self.tasks.get(tasks).into_iter().flatten().map(|p| p.ids.len()).max().unwrap_or(1)
-    }
-
-    /// Longest sequence that a stage of the config can make, in tokens: prompts of its tasks and what is generated.
-    pub fn longest_sequence(&self, work: &Work) -> usize {
-        match work {
-            Work::MidTrain(work) => work.context.unwrap_or(self.model_config.max_position_embeddings),
-            Work::Rl(rl) => {
-                let prompt =
-                    rl.tasks.iter().map(|share| self.longest_prompt(&share.tasks)).max().unwrap_or(0);
-                (prompt + rl.sampling.max_tokens).min(self.model_config.max_position_embeddings)
-            }
-        }
     }
 }

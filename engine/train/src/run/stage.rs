@@ -77,6 +77,7 @@ impl Run<'_> {
         if done == Some(stage.steps()) && ended {
             return Ok(RunEnd::Done);
         }
+        memory::release();
         memory::reset_peak();
         let mut going = self.open_stage(stage, index, done)?;
         let (steps, kind) = (stage.steps(), stage.kind());
@@ -354,6 +355,7 @@ impl Run<'_> {
         plan: &Eval,
     ) -> Result<Option<Map<String, serde_json::Value>>, RunError> {
         let stage = going.stage;
+        memory::release();
         let mut scorer: Scorer = self.prepared.eval_scorer(plan)?;
         let mut results = Map::new();
         for (i, taskset) in plan.tasks.iter().enumerate() {
@@ -395,6 +397,8 @@ impl Run<'_> {
             self.tell(Event::EvalDone { record: &record });
             results.insert(taskset.clone(), result.summary());
         }
+        drop(scorer);
+        memory::release();
         Ok(Some(results))
     }
 }

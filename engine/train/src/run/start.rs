@@ -8,6 +8,7 @@ use super::{Run, RunError, io};
 use crate::checkpoint::{AnyError, Whole, check_folder};
 use crate::config::Stage;
 use crate::data::keyed;
+use crate::progress::Event;
 use rlvr_model::Model;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ impl Run<'_> {
         match self.starting_folder(stage)? {
             Some(folder) => {
                 check_folder(&folder)?;
-                Ok(Model::load(&folder)?)
+                Ok(Model::load_watched(&folder, &mut |done, of| self.tell(Event::Loading { done, of }))?)
             }
             None => Ok(self.prepared.initial_model()?),
         }

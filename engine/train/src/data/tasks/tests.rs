@@ -190,6 +190,33 @@ fn all_of_gsm8k_loads_with_answers_that_the_verifier_reads() {
 }
 
 #[test]
+fn a_base_models_prompt_is_a_conversation_and_a_rows_own_system_message_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |prompt: Value| json!({ "prompt": prompt, "verifier": "math", "answer": "2" });
+    let told = json!([{ "role": "system", "content": "Be kind." }, { "role": "user", "content": "1+1" }]);
+    let path = rows(folder.path(), &[row(json!("1+1")), row(told.clone())]);
+    let prompts = |changes: Value| -> Vec<String> {
+        let mut config = json!({ "path": path });
+        config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        load(config, 200).unwrap().iter().map(|task| task.prompt.to_string()).collect()
+    };
+    let kind = "Be kind.\n\nUser: 1+1\n\nAssistant:";
+    assert_eq!(prompts(json!({ "chat": "user_assistant" })), ["User: 1+1\n\nAssistant:", kind]);
+    let brief = prompts(json!({ "chat": "user_assistant", "system": "Be brief." }));
+    assert_eq!(brief, ["Be brief.\n\nUser: 1+1\n\nAssistant:", kind]);
+
+    let path = rows(folder.path(), &[row(json!("1+1"))]);
+    let raw = load(json!({ "path": path, "chat": "raw", "system": "Be brief." }), 200).unwrap();
+    assert_eq!(&*raw[0].prompt, "Be brief.\n\n1+1");
+    let tool = json!([{ "role": "user", "content": "1+1" }, { "role": "tool", "content": "2" }]);
+    let path = rows(folder.path(), &[row(tool)]);
+    let error = load(json!({ "path": path, "chat": "user_assistant" }), 200).unwrap_err().to_string();
+    assert!(error.contains("message 1 has the role `tool`"), "{error}");
+    let error = serde_json::from_value::<TaskSetConfig>(json!({ "chat": "chatml" })).unwrap_err().to_string();
+    assert!(error.contains("\"user_assistant\""), "{error}");
+}
+
+#[test]
 fn a_document_begins_with_the_very_ids_of_its_prompt() {
     let tokenizer = Tokenizer::characters().unwrap();
     let documents = generators::documents("s", "worked-math", &Map::new(), 1).unwrap();
