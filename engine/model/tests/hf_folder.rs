@@ -206,7 +206,7 @@ fn a_file_cut_short_or_of_another_kind_is_refused_before_any_tensor_is_given() {
     for bytes in cases {
         std::fs::write(&path, bytes).unwrap();
         let mut given = 0;
-        let result = read_weights(folder.path(), &config, &mut |_, _, _| {
+        let result = read_weights::<HfError>(folder.path(), &config, &mut |_, _, _| {
             given += 1;
             Ok(())
         });

@@ -75,8 +75,10 @@ impl Fit {
 pub fn print(stage: &str, fits: &[Fit]) -> std::io::Result<()> {
     let most = fits.iter().map(|fit| fit.footprint.total()).max().unwrap_or(0);
     let (unit, size, digits) = if most < 10_000_000_000 { ("MB", 1e6, 0) } else { ("GB", 1e9, 1) };
+    let head = format!("{stage}, {unit}");
+    let width = fits.iter().map(|fit| fit.device.name.len()).fold(head.len(), usize::max);
     say(format!(
-        "{stage}, {unit:<3} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>11} {:>7} {:>8} {:>10} {:>8} {:>5} {:>12} {:>10}",
+        "{head:<width$} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>11} {:>7} {:>8} {:>10} {:>8} {:>5} {:>12} {:>10}",
         "trained",
         "base",
         "weights",
@@ -115,7 +117,6 @@ pub fn print(stage: &str, fits: &[Fit]) -> std::io::Result<()> {
             if fit.fits() { "yes" } else { "no" },
             count(fit.largest_micro_batch),
             count(fit.most_sequences),
-            width = stage.len() + 5,
         ))?;
     }
     Ok(())
