@@ -86,7 +86,7 @@ fn memory_is_back_where_it_was_after_many_hostile_checks() {
 }
 
 #[test]
-#[ignore = "takes minutes: ten thousand checks"]
+#[ignore = "takes a minute: ten thousand checks; run with -- --ignored"]
 fn memory_is_back_where_it_was_after_ten_thousand_hostile_checks() {
     let attacks: Vec<Attack> = attacks::all().into_iter().filter(|attack| !attack.exhausts).collect();
     let exhausting: Vec<Attack> = attacks::all().into_iter().filter(|attack| attack.exhausts).collect();

@@ -3,27 +3,9 @@
 
 mod data;
 
-use data::{judge, judge_tests};
+use data::{asserts, fails, judge, judge_tests, passes};
 use rlvr_verdict::{Outcome, Problem, Verdict};
 use serde_json::{Value, json};
-
-fn asserts(code: &str) -> Value {
-    json!({ "kind": "asserts", "code": code })
-}
-
-#[track_caller]
-fn passes(tests: Value, completion: &str) -> Verdict {
-    let verdict = judge_tests(tests, completion);
-    assert_eq!(verdict.outcome, Outcome::Pass, "{}\n{completion}", verdict.reason);
-    verdict
-}
-
-#[track_caller]
-fn fails(tests: Value, completion: &str) -> Verdict {
-    let verdict = judge_tests(tests, completion);
-    assert_eq!(verdict.outcome, Outcome::Fail, "{}\n{completion}", verdict.reason);
-    verdict
-}
 
 fn calls(cases: Value) -> Value {
     json!({ "kind": "calls", "entry": "f", "cases": cases })

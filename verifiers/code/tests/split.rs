@@ -2,30 +2,12 @@
 
 mod data;
 
-use data::{judge, judge_tests};
-use rlvr_verdict::{Outcome, Problem, Verdict};
+use data::{asserts, fails, judge, judge_tests, passes};
+use rlvr_verdict::{Outcome, Problem};
 use serde_json::{Value, json};
-
-fn asserts(code: &str) -> Value {
-    json!({ "kind": "asserts", "code": code })
-}
 
 fn with_setup(setup: &str, code: &str) -> Value {
     json!({ "kind": "asserts", "setup": setup, "code": code })
-}
-
-#[track_caller]
-fn passes(tests: Value, completion: &str) -> Verdict {
-    let verdict = judge_tests(tests, completion);
-    assert_eq!(verdict.outcome, Outcome::Pass, "{}\n{completion}", verdict.reason);
-    verdict
-}
-
-#[track_caller]
-fn fails(tests: Value, completion: &str) -> Verdict {
-    let verdict = judge_tests(tests, completion);
-    assert_eq!(verdict.outcome, Outcome::Fail, "{}\n{completion}", verdict.reason);
-    verdict
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn verdicts_and_fuel_are_the_same_in_kept_and_fresh_instances_on_one_and_two_thr
 }
 
 #[test]
-#[ignore = "takes minutes: a hundred times all of HumanEval, in kept instances and in fresh ones"]
+#[ignore = "takes minutes: a hundred times all of HumanEval, in kept instances and in fresh ones; run with -- --ignored"]
 fn fuel_is_the_same_over_a_hundred_repeats() {
     let checks = checks();
     let first = first_verdicts(&checks);

@@ -1,10 +1,10 @@
-//! What the tests share: one verifier, and rows of the data that lie outside the repository.
+//! What the tests share: one verifier, verdicts that are expected of it, and rows of the data that lie outside the repository.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use rlvr_code::{PythonConfig, PythonVerifier};
-use rlvr_verdict::{Completion, Problem, Verdict, verify_guarded};
-use serde_json::Value;
+use rlvr_verdict::{Completion, Outcome, Problem, Verdict, verify_guarded};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -36,4 +36,25 @@ pub fn rows(file: &str) -> Option<Vec<Value>> {
         return None;
     };
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// Tests that are one text of assertions.
+pub fn asserts(code: &str) -> Value {
+    json!({ "kind": "asserts", "code": code })
+}
+
+/// Sees that a program passes its tests.
+#[track_caller]
+pub fn passes(tests: Value, completion: &str) -> Verdict {
+    let verdict = judge_tests(tests, completion);
+    assert_eq!(verdict.outcome, Outcome::Pass, "{}\n{completion}", verdict.reason);
+    verdict
+}
+
+/// Sees that a program fails its tests.
+#[track_caller]
+pub fn fails(tests: Value, completion: &str) -> Verdict {
+    let verdict = judge_tests(tests, completion);
+    assert_eq!(verdict.outcome, Outcome::Fail, "{}\n{completion}", verdict.reason);
+    verdict
 }
